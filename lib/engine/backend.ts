@@ -1,0 +1,177 @@
+/** Which implementation runs the tensors, how it was chosen, and what it found. */
+
+import * as tf from "@tensorflow/tfjs";
+import { UserError } from "../errors.ts";
+import { findTensorFlowLibrary, LIBRARY_VARIABLE } from "./_library.ts";
+import { registerTensorFlow, TENSORFLOW } from "./_tensorflow.ts";
+
+/** In order of preference; `cpu` (plain JavaScript) is for tests and is never chosen by itself. */
+export const BACKENDS = [TENSORFLOW, "webgpu", "wasm", "cpu"] as const;
+export type BackendName = (typeof BACKENDS)[number];
+
+/** The environment variable that forces a backend. */
+export const BACKEND_VARIABLE = "KYL_BACKEND";
+
+export type EngineStatus = Readonly<{
+  backend: BackendName;
+  /** Why this backend, in one line. */
+  reason: string;
+  /** What the tensors live on, e.g. `CPU`, `GPU (/device:GPU:0)`, `WebAssembly SIMD`. */
+  device: string;
+  /** TensorFlow's version and library file, when that backend runs. */
+  tensorflow: Readonly<{ version: string; library: string }> | null;
+  /** The backends that were tried before, and what stopped each. */
+  unavailable: readonly Readonly<{ backend: BackendName; reason: string }>[];
+}>;
+
+type Start = Pick<EngineStatus, "device" | "tensorflow">;
+
+const STARTERS: Readonly<Record<BackendName, () => Promise<Start>>> = {
+  tensorflow: startTensorFlow,
+  webgpu: startWebGpu,
+  wasm: startWasm,
+  cpu: startCpu,
+};
+
+const REMEDIES: Readonly<Record<BackendName, string>> = {
+  tensorflow:
+    `run "deno task setup", which installs a TensorFlow wheel into .venv, or set ${LIBRARY_VARIABLE} to libtensorflow's path`,
+  webgpu: "it needs a GPU with a driver that Deno's WebGPU supports",
+  wasm: `run "deno install" to fetch the node packages`,
+  cpu: `run "deno install" to fetch the node packages`,
+};
+
+let started: EngineStatus | null = null;
+
+/** The status of the running engine, or null before {@linkcode initEngine}. */
+export function engineStatus(): EngineStatus | null {
+  return started;
+}
+
+/**
+ * Starts the engine: the forced backend, or the first of tensorflow, webgpu (hardware adapters
+ * only) and wasm that works. Later calls return the running engine and must not ask for another.
+ *
+ * @param options.backend Forces a backend, before the environment variable `KYL_BACKEND`.
+ * @param options.log Receives one line with the choice and its reason; standard error by default.
+ * @throws UserError when a forced backend is unknown or unavailable, saying how to get it.
+ */
+export async function initEngine(
+  options: { backend?: BackendName | undefined; log?: (line: string) => void } = {},
+): Promise<EngineStatus> {
+  const forced = options.backend ?? forcedByEnvironment();
+  if (started !== null) {
+    if (forced !== undefined && forced !== started.backend) {
+      throw new UserError(
+        `the engine already runs on ${started.backend}, so ${forced} cannot be used in this process; restart it`,
+      );
+    }
+    return started;
+  }
+  if (forced !== undefined && !BACKENDS.includes(forced)) {
+    throw new UserError(`unknown backend "${forced}"; expected one of ${BACKENDS.join(", ")}`);
+  }
+  const unavailable: { backend: BackendName; reason: string }[] = [];
+  const candidates = forced === undefined ? BACKENDS.filter((name) => name !== "cpu") : [forced];
+  for (const backend of candidates) {
+    try {
+      const start = await startBackend(backend);
+      const reason = forced !== undefined
+        ? `forced by ${options.backend === undefined ? BACKEND_VARIABLE : "an option"}`
+        : unavailable.length === 0
+        ? "first choice"
+        : unavailable.map((other) => `no ${other.backend} (${other.reason})`).join(", ");
+      started = { backend, reason, ...start, unavailable };
+      (options.log ?? console.error)(describeEngine(started));
+      return started;
+    } catch (error) {
+      if (error instanceof UserError) throw error;
+      unavailable.push({ backend, reason: firstLine(error) });
+    }
+  }
+  const problems = unavailable.map(({ backend, reason }) =>
+    `backend ${backend} is not available: ${reason}; ${REMEDIES[backend]}`
+  );
+  throw new UserError(problems.join(". "));
+}
+
+/**
+ * Makes `backend` the running one, whatever ran before. Not part of the public surface: tests
+ * compare several backends in one process; everything else calls {@linkcode initEngine} once.
+ */
+export function startBackend(backend: BackendName): Promise<Start> {
+  tf.enableProdMode(); // also silences the advice to install tfjs-node
+  return STARTERS[backend]();
+}
+
+/** One line: the backend, its device and why it was chosen. */
+export function describeEngine(status: EngineStatus): string {
+  const version = status.tensorflow === null ? "" : ` ${status.tensorflow.version}`;
+  return `engine: ${status.backend}${version} on ${status.device} (${status.reason})`;
+}
+
+function forcedByEnvironment(): BackendName | undefined {
+  const name = Deno.env.get(BACKEND_VARIABLE);
+  return name === undefined || name === "" ? undefined : name as BackendName;
+}
+
+async function startTensorFlow(): Promise<Start> {
+  const variable = Deno.env.get(LIBRARY_VARIABLE);
+  const { path, searched } = findTensorFlowLibrary({ variable });
+  if (path === null && variable) {
+    throw new UserError(
+      `${LIBRARY_VARIABLE} names ${variable}, which does not exist; correct it, or unset it to search .venv and the system`,
+    );
+  }
+  if (path === null) throw new Error(`libtensorflow not found in ${searched.join(", ")}`);
+  let binding;
+  try {
+    ({ binding } = registerTensorFlow(path));
+  } catch (error) {
+    if (!variable) throw error;
+    throw new UserError(
+      `${LIBRARY_VARIABLE} names ${variable}, which is not a TensorFlow 2 library for this machine (${
+        firstLine(error)
+      }); correct it, or unset it to search .venv and the system`,
+    );
+  }
+  await use(TENSORFLOW);
+  const gpu = binding.devices.find((device) => device.type === "GPU");
+  return {
+    device: gpu === undefined ? "CPU" : `GPU (${gpu.name})`,
+    tensorflow: { version: binding.TF_Version, library: path },
+  };
+}
+
+async function startWebGpu(): Promise<Start> {
+  const adapter = await navigator.gpu?.requestAdapter();
+  if (!adapter) throw new Error("no WebGPU adapter");
+  const { info } = adapter;
+  if (info.isFallbackAdapter || /llvmpipe|lavapipe|swiftshader|software/i.test(info.description)) {
+    throw new Error(`only a software adapter (${info.description || "unnamed"})`);
+  }
+  await import("@tensorflow/tfjs-backend-webgpu");
+  await use("webgpu");
+  return { device: info.description || "GPU", tensorflow: null };
+}
+
+async function startWasm(): Promise<Start> {
+  await import("@tensorflow/tfjs-backend-wasm");
+  await use("wasm");
+  return { device: "WebAssembly", tensorflow: null };
+}
+
+async function startCpu(): Promise<Start> {
+  await use("cpu");
+  return { device: "JavaScript", tensorflow: null };
+}
+
+async function use(name: BackendName): Promise<void> {
+  if (!await tf.setBackend(name)) throw new Error(`TensorFlow.js could not start ${name}`);
+  await tf.ready();
+}
+
+function firstLine(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.split("\n", 1)[0]!;
+}

@@ -1,0 +1,26 @@
+/** Tensors, compilation and parameter trees: the one place that knows TensorFlow.js. */
+
+export {
+  BACKEND_VARIABLE,
+  type BackendName,
+  BACKENDS,
+  describeEngine,
+  type EngineStatus,
+  engineStatus,
+  initEngine,
+} from "./backend.ts";
+export { EngineError } from "./_binding.ts";
+export { type Compiler, jit, type JitOptions, type Jitted } from "./jit.ts";
+export { randomUniform } from "./noise.ts";
+export * from "./ops.ts";
+export * from "./tensor.ts";
+export {
+  countElements,
+  disposeTree,
+  leavesOf,
+  mapTree,
+  namedLeaves,
+  type Tree,
+  valueAndGradient,
+  withLeaves,
+} from "./tree.ts";

@@ -1,0 +1,207 @@
+/** Training runs, or taking stored ones; many runs share data and compiled functions. */
+
+import { type Compiler, countElements, engineStatus } from "../engine/mod.ts";
+import { UserError } from "../errors.ts";
+import { embeddingSize } from "../models/mod.ts";
+import {
+  compilePrograms,
+  disposeSession,
+  formatCheckpoint,
+  formatWeights,
+  parseCheckpoint,
+  type Programs,
+  type Session,
+  startSession,
+  train,
+} from "../train/mod.ts";
+import { prepareData, type PreparedData } from "./data.ts";
+import { measureEmbedding } from "./measurements.ts";
+import { gitCommit } from "./provenance.ts";
+import { runId, type RunSpec } from "./run_spec.ts";
+import {
+  OpenRun,
+  readFinishedRun,
+  readPublishedRun,
+  type RunFacts,
+  type RunRecord,
+  type StoredRun,
+  type StoreFolders,
+} from "./run_store.ts";
+
+export type RunResult =
+  & StoredRun
+  & Readonly<{
+    /** Where its numbers come from: this call, an earlier one on this machine, `data/runs`. */
+    source: "trained" | "stored" | "published";
+  }>;
+
+/** What a caller that shows progress learns after every record. */
+export type RunProgress = Readonly<{
+  spec: RunSpec;
+  record: RunRecord;
+  /** Updates of all runs that are being trained: made so far, and in all. */
+  stepsDone: number;
+  steps: number;
+}>;
+
+export type RunOptions = Readonly<{
+  folders: StoreFolders;
+  cacheFolder: string;
+  /** Trains anew, whatever is stored. */
+  fresh?: boolean;
+  /** Aborting it ends training at the next step boundary, with a checkpoint. */
+  signal?: AbortSignal | undefined;
+  onProgress?: (progress: RunProgress) => Promise<void> | void;
+  log?: (line: string) => void;
+}>;
+
+/** TensorFlow's own kernels: as fast as XLA's at these sizes, without seconds of compilation. */
+const COMPILER: Compiler = "graph";
+
+/** Seconds of training between checkpoints. */
+const CHECKPOINT_SECONDS = 30;
+
+/**
+ * Gives every run's records, in the order of `specs`: of a finished run in the store, of a
+ * published one, or trained now. The engine must have been started.
+ *
+ * @throws UserError when a run is stopped or diverges: earlier runs are stored, and the same call
+ *   goes on where it stopped.
+ */
+export async function runAll(
+  specs: readonly RunSpec[],
+  options: RunOptions,
+): Promise<RunResult[]> {
+  const { folders, cacheFolder, fresh = false, log } = options;
+  const data = new Map<string, PreparedData>();
+  const planned: { spec: RunSpec; prepared: PreparedData; id: string; stored: RunResult | null }[] =
+    [];
+  for (const spec of specs) {
+    const key = JSON.stringify(spec.data);
+    let prepared = data.get(key);
+    if (prepared === undefined) {
+      prepared = await prepareData(spec.data, { cacheFolder, ...(log && { log }) });
+      data.set(key, prepared);
+    }
+    const id = runId(spec, prepared.corpusKey);
+    planned.push({ spec, prepared, id, stored: fresh ? null : await findRun(folders, id) });
+  }
+
+  const steps = planned.filter((run) => run.stored === null)
+    .reduce((sum, { spec }) => sum + spec.training.schedule.steps, 0);
+  let stepsBefore = 0;
+  const results: RunResult[] = [];
+  let programs = null as { key: string; value: Programs } | null;
+  for (const { spec, prepared, id, stored } of planned) {
+    if (stored !== null) {
+      results.push(stored);
+      continue;
+    }
+    const { model, optimizer } = spec.training;
+    const { padId } = prepared.training;
+    const key = JSON.stringify([model, optimizer, spec.training.batchSize, padId]);
+    if (programs?.key !== key) {
+      programs?.value.dispose();
+      programs = { key, value: compilePrograms({ model, optimizer }, { padId }, COMPILER) };
+    }
+    const onRecord = async (record: RunRecord) => {
+      const stepsDone = stepsBefore +
+        ("step" in record ? record.step : spec.training.schedule.steps);
+      await options.onProgress?.({ spec, record, stepsDone, steps });
+    };
+    const run = await trainRun(spec, prepared, id, programs.value, { ...options, onRecord });
+    results.push({ ...run, source: "trained" });
+    stepsBefore += spec.training.schedule.steps;
+  }
+  programs?.value.dispose();
+  return results;
+}
+
+async function findRun(folders: StoreFolders, id: string): Promise<RunResult | null> {
+  const finished = await readFinishedRun(folders, id);
+  if (finished !== null) return { ...finished, source: "stored" };
+  const published = await readPublishedRun(folders, id);
+  return published === null ? null : { ...published, source: "published" };
+}
+
+type TrainRunOptions = RunOptions & { onRecord: (record: RunRecord) => Promise<void> };
+
+async function trainRun(
+  spec: RunSpec,
+  prepared: PreparedData,
+  id: string,
+  programs: Programs,
+  { folders, fresh = false, signal, onRecord }: TrainRunOptions,
+): Promise<StoredRun> {
+  const backend = engineStatus()?.backend;
+  if (backend === undefined) throw new Error("initEngine() must be called before runAll()");
+  const { training, quantizedBits } = spec;
+  let session: Session = startSession(training);
+  try {
+    const facts = runFacts(spec, prepared, session);
+    const config = { id, spec, facts, backend, git: await gitCommit() };
+    const run = await OpenRun.open(folders, config, { fresh });
+    const checkpoint = await run.readCheckpoint();
+    if (checkpoint !== null) {
+      const resumed = parseCheckpoint(checkpoint, training, run.checkpointPath());
+      disposeSession(session);
+      session = resumed;
+    }
+    await run.rewindTo(checkpoint === null ? null : session);
+
+    let lastSaved = performance.now();
+    const save = async () => {
+      await run.writeCheckpoint(formatCheckpoint(session));
+      lastSaved = performance.now();
+    };
+    for await (const record of train(training, prepared.training, session, programs, { signal })) {
+      if (record.type !== "end") {
+        await run.append(record);
+        await onRecord(record);
+        if (performance.now() - lastSaved > 1000 * CHECKPOINT_SECONDS) await save();
+        continue;
+      }
+      if (record.reason !== "finished") {
+        await save();
+        throw interruption(spec, record.step, record.reason, run.checkpointPath());
+      }
+      const measured = measureEmbedding(training.model, session.state.params, prepared.training, {
+        batchSize: training.batchSize,
+        quantizedBits,
+        compiler: COMPILER,
+      });
+      return await run.finish(formatWeights(session), [...measured, record]);
+    }
+    throw new Error("training ended without an end record");
+  } finally {
+    disposeSession(session);
+  }
+}
+
+function interruption(
+  { family, arm, training }: RunSpec,
+  step: number,
+  reason: "stopped" | "diverged",
+  checkpointPath: string,
+): UserError {
+  const run = `${family} ${arm}, seed ${training.seed}`;
+  return new UserError(
+    reason === "stopped"
+      ? `stopped ${run} after step ${step}; run the same again to go on from ${checkpointPath}`
+      : `${run} diverged at step ${step + 1}; the last good state is in ${checkpointPath}; ` +
+        `lower the learning rate (${training.schedule.peakRate})`,
+  );
+}
+
+function runFacts(spec: RunSpec, prepared: PreparedData, session: Session): RunFacts {
+  const { train, heldOut } = prepared.training;
+  const realTokens = heldOut.realTokens.reduce((sum, count) => sum + count, 0);
+  return {
+    parameterCount: countElements(session.state.params),
+    embeddingSize: embeddingSize(spec.training.model),
+    bytesPerToken: prepared.bytesPerToken,
+    meanRealTokens: realTokens / heldOut.count,
+    trainWindows: train.count,
+    heldOutWindows: heldOut.count,
+  };
+}

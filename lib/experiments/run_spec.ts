@@ -1,0 +1,45 @@
+/** What a run is, and the name under which it is stored. */
+
+import { createHash } from "node:crypto";
+import type { TrainingConfig } from "../train/mod.ts";
+import type { DataSpec } from "./data.ts";
+
+export type RunSpec = Readonly<{
+  /** What is compared, e.g. `EEM, 4 numbers`; runs of an arm differ by seed only. */
+  arm: string;
+  /** Arms are compared within a family, e.g. `mixer`. */
+  family: string;
+  data: DataSpec;
+  training: TrainingConfig;
+  /** Bits a number at which the embedding is also evaluated. */
+  quantizedBits: readonly number[];
+}>;
+
+/**
+ * The version of everything that turns a specification into numbers: raised with each change that
+ * gives other losses, so that stored runs of older code are not taken for this code's. A golden
+ * loss curve in the tests fails when the losses change and this number does not.
+ */
+export const TRAINING_VERSION = 1;
+
+/**
+ * The name of a run in the store: readable words, then a hash of everything that decides its
+ * numbers. Labels (`arm`, `family`) are not part of the hash: equal runs of two notebooks are one.
+ */
+export function runId(spec: RunSpec, corpusKey: string): string {
+  const { data, training, quantizedBits } = spec;
+  const content = JSON.stringify(
+    sorted({ version: TRAINING_VERSION, corpusKey, data, training, quantizedBits }),
+  );
+  const hash = createHash("sha256").update(content).digest("hex").slice(0, 12);
+  const words = `${spec.family} ${spec.arm}`.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
+  return `${words}-seed-${training.seed}-${hash}`.replaceAll(/-+/g, "-");
+}
+
+/** The same value with every object's keys in order, so that equal content gives equal text. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1);
+  return Object.fromEntries(entries.map(([key, child]) => [key, sorted(child)]));
+}

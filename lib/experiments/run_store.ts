@@ -1,0 +1,195 @@
+/**
+ * Runs on disk. `runs/<id>/` holds one run:
+ *
+ *   config.json            what it is: specification, facts, backend, commit
+ *   records.jsonl          what happened, a record a line
+ *   checkpoint.safetensors where it stands, until it has ended
+ *   model.safetensors      the weights, once it has ended
+ *
+ * `data/runs/<id>.json` is a published run: its config and records, no weights. Every file is
+ * written whole or not at all, records are cut back to the checkpoint when a run goes on.
+ */
+
+import { join } from "node:path";
+import { UserError } from "../errors.ts";
+import { readFileIfPresent, writeFileAtomically } from "../files.ts";
+import type { Session, TrainingRecord } from "../train/mod.ts";
+import type { MeasurementRecord } from "./measurements.ts";
+import type { RunSpec } from "./run_spec.ts";
+
+export type RunRecord = TrainingRecord | MeasurementRecord;
+
+export type RunConfig = Readonly<{
+  id: string;
+  spec: RunSpec;
+  facts: RunFacts;
+  backend: string;
+  /** The commit that trained it, `-dirty` if files differed from it. */
+  git: string;
+}>;
+
+/** Measured properties of model and data that tables need. */
+export type RunFacts = Readonly<{
+  parameterCount: number;
+  /** Numbers handed to the decoder per window, 0 without a channel. */
+  embeddingSize: number;
+  bytesPerToken: number;
+  /** Mean tokens of a held-out window that are no padding. */
+  meanRealTokens: number;
+  trainWindows: number;
+  heldOutWindows: number;
+}>;
+
+export type StoredRun = Readonly<{ config: RunConfig; records: readonly RunRecord[] }>;
+
+export type StoreFolders = Readonly<{
+  /** Where runs are trained, e.g. `runs`. */
+  runs: string;
+  /** Where published runs are read from, e.g. `data/runs`. */
+  published: string;
+}>;
+
+const CONFIG = "config.json";
+const RECORDS = "records.jsonl";
+const CHECKPOINT = "checkpoint.safetensors";
+const WEIGHTS = "model.safetensors";
+
+/** The path of a finished run's weights. */
+export function weightsPath({ runs }: StoreFolders, id: string): string {
+  return join(runs, id, WEIGHTS);
+}
+
+/** A run that has ended, with its weights, or null. */
+export async function readFinishedRun(
+  { runs }: StoreFolders,
+  id: string,
+): Promise<StoredRun | null> {
+  const config = await readJson<RunConfig>(join(runs, id, CONFIG));
+  if (config === null) return null;
+  const records = await readRecords(join(runs, id, RECORDS));
+  const last = records.at(-1);
+  return last?.type === "end" && last.reason === "finished" ? { config, records } : null;
+}
+
+/** A published run, or null. */
+export async function readPublishedRun(
+  { published }: StoreFolders,
+  id: string,
+): Promise<StoredRun | null> {
+  return await readJson<StoredRun>(join(published, `${id}.json`));
+}
+
+/** Publishes a finished run: config and records in one small file. */
+export async function publishRun({ published }: StoreFolders, run: StoredRun): Promise<void> {
+  const lines = run.records.map((record) => `    ${JSON.stringify(record)}`).join(",\n");
+  const config = JSON.stringify(run.config, null, 2).replaceAll("\n", "\n  ");
+  const text = `{\n  "config": ${config},\n  "records": [\n${lines}\n  ]\n}\n`;
+  await writeFileAtomically(join(published, `${run.config.id}.json`), text);
+}
+
+/** A run being trained: its folder, and the records that it has so far. */
+export class OpenRun {
+  readonly #folder: string;
+  #records: RunRecord[];
+  readonly config: RunConfig;
+
+  private constructor(folder: string, config: RunConfig, records: RunRecord[]) {
+    this.#folder = folder;
+    this.config = config;
+    this.#records = records;
+  }
+
+  get records(): readonly RunRecord[] {
+    return this.#records;
+  }
+
+  /** Starts a run, or takes up the folder of one that was interrupted. */
+  static async open(
+    { runs }: StoreFolders,
+    config: RunConfig,
+    { fresh }: { fresh: boolean },
+  ): Promise<OpenRun> {
+    const folder = join(runs, config.id);
+    const stored = await readJson<RunConfig>(join(folder, CONFIG));
+    if (fresh || stored === null || stored.backend !== config.backend) {
+      await Deno.remove(folder, { recursive: true }).catch(ignoreMissing);
+      await writeFileAtomically(join(folder, CONFIG), `${JSON.stringify(config, null, 2)}\n`);
+      return new OpenRun(folder, config, []);
+    }
+    return new OpenRun(folder, stored, await readRecords(join(folder, RECORDS)));
+  }
+
+  checkpointPath(): string {
+    return join(this.#folder, CHECKPOINT);
+  }
+
+  /** The bytes of the checkpoint, or null when the run has none yet. */
+  async readCheckpoint(): Promise<Uint8Array | null> {
+    return await readFileIfPresent(this.checkpointPath());
+  }
+
+  async writeCheckpoint(bytes: Uint8Array): Promise<void> {
+    await writeFileAtomically(this.checkpointPath(), bytes);
+  }
+
+  /** Drops records that were written after the checkpoint; the run will write them again. */
+  async rewindTo(session: Session | null): Promise<void> {
+    this.#records = session === null
+      ? []
+      : this.#records.filter((record) => isBefore(record, session));
+    const text = this.#records.map((record) => `${JSON.stringify(record)}\n`).join("");
+    await writeFileAtomically(join(this.#folder, RECORDS), text);
+  }
+
+  async append(record: RunRecord): Promise<void> {
+    this.#records.push(record);
+    await Deno.writeTextFile(join(this.#folder, RECORDS), `${JSON.stringify(record)}\n`, {
+      append: true,
+    });
+  }
+
+  /** Ends the run: weights first, then its last records, then the checkpoint goes. */
+  async finish(weights: Uint8Array, last: readonly RunRecord[]): Promise<StoredRun> {
+    await writeFileAtomically(join(this.#folder, WEIGHTS), weights);
+    for (const record of last) await this.append(record);
+    await Deno.remove(this.checkpointPath()).catch(ignoreMissing);
+    return { config: this.config, records: this.#records };
+  }
+}
+
+/** Whether a session's checkpoint was taken after the record. */
+function isBefore(record: RunRecord, session: Session): boolean {
+  if (record.type === "measurement" || record.type === "end") return false;
+  if (record.step !== session.step) return record.step < session.step;
+  return record.type === "train" ? session.pendingSteps === 0 : !session.evaluationDue;
+}
+
+async function readJson<T>(path: string): Promise<T | null> {
+  const bytes = await readFileIfPresent(path);
+  if (bytes === null) return null;
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes)) as T;
+  } catch {
+    throw new UserError(`${path}: expected JSON, found a damaged file; delete it and run again`);
+  }
+}
+
+/** Complete lines only: a line cut by a crash is the last one and is dropped. */
+async function readRecords(path: string): Promise<RunRecord[]> {
+  const bytes = await readFileIfPresent(path);
+  if (bytes === null) return [];
+  const lines = new TextDecoder().decode(bytes).split("\n").slice(0, -1);
+  return lines.map((line, index) => {
+    try {
+      return JSON.parse(line) as RunRecord;
+    } catch {
+      throw new UserError(
+        `${path}:${index + 1}: expected a record, found a damaged line; delete the run's folder`,
+      );
+    }
+  });
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
+}

@@ -1,0 +1,119 @@
+import {
+  add,
+  concat,
+  matMul,
+  minimum,
+  mul,
+  neg,
+  reshape,
+  slice,
+  softmaxAttention,
+  sub,
+  type Tensor,
+  tensor,
+  transpose,
+} from "../engine/mod.ts";
+import type { Random } from "../random.ts";
+import { type Linear, linear } from "./linear.ts";
+import { initNormal } from "./init.ts";
+import { causalMask } from "./masked_mixing.ts";
+
+/** Multi-head self-attention, four `[width, width]` matrices without biases (paper §2.3). */
+export type Attention = { query: Linear; key: Linear; value: Linear; output: Linear };
+
+export function initAttention(random: Random, width: number, deviation: number): Attention {
+  const draw = (name: string) => ({
+    weight: initNormal(random.stream(name), [width, width], deviation),
+  });
+  return {
+    query: draw("query"),
+    key: draw("key"),
+    value: draw("value"),
+    output: draw("output"),
+  };
+}
+
+/** Cosines and sines of rotary positions 0 … T−1, each `[T, E]` for head width E. */
+export type RotaryTable = Readonly<{ cosTE: Tensor; sinTE: Tensor }>;
+
+/** Rotary position embedding of base 10000, in the rotate-half arrangement (paper §2.3). */
+export function rotaryTable(contextLength: number, headWidth: number, base = 10000): RotaryTable {
+  const angles = new Float64Array(contextLength * headWidth);
+  for (let t = 0; t < contextLength; t++) {
+    for (let e = 0; e < headWidth; e++) {
+      const pair = e % (headWidth / 2);
+      angles[t * headWidth + e] = t / base ** (2 * pair / headWidth);
+    }
+  }
+  const shape = [contextLength, headWidth];
+  return {
+    cosTE: tensor(Float32Array.from(angles, Math.cos), shape),
+    sinTE: tensor(Float32Array.from(angles, Math.sin), shape),
+  };
+}
+
+/** Turns each pair of channels (e, e + E/2) of position t by its angle; x `[B, H, T, E]`. */
+export function rotate(xBHTE: Tensor, { cosTE, sinTE }: RotaryTable): Tensor {
+  const [batch, heads, length, width] = xBHTE.shape as [number, number, number, number];
+  const half = width / 2;
+  const low = slice(xBHTE, [0, 0, 0, 0], [batch, heads, length, half]);
+  const high = slice(xBHTE, [0, 0, 0, half], [batch, heads, length, half]);
+  return add(mul(xBHTE, cosTE), mul(concat([neg(high), low], 3), sinTE));
+}
+
+/** Added to a score, it hides the key: finite, since −∞ would turn rows without a key into NaN. */
+const HIDDEN = -1e9;
+
+/** What each query may see. */
+export type AttentionMask = Readonly<{
+  /** Added to scores `[B, H, T, T]`: 0 where a query sees a key, a large negative number elsewhere. */
+  bias: Tensor;
+  /**
+   * `[B, 1, T, 1]`: 1 for queries that see any key, 0 for those that see none, whose attention is
+   * zero, as in PyTorch; null where every query sees one. The last left pad is such a query, and
+   * it predicts the first token.
+   */
+  sees: Tensor | null;
+}>;
+
+/** A query sees the keys up to its own position that are tokens, not pads. */
+export function causalAttentionMask(
+  contextLength: number,
+  visibleBT: Tensor | null,
+): AttentionMask {
+  const causalTT = causalMask(contextLength);
+  const causalBias = mul(sub(causalTT, 1), -HIDDEN);
+  if (visibleBT === null) return { bias: causalBias, sees: null };
+  const batch = visibleBT.shape[0]!;
+  const padBias = reshape(mul(sub(visibleBT, 1), -HIDDEN), [batch, 1, 1, contextLength]);
+  const keysSeenBT = matMul(visibleBT, causalTT, false, true);
+  return {
+    bias: add(causalBias, padBias),
+    sees: reshape(minimum(keysSeenBT, 1), [batch, 1, contextLength, 1]),
+  };
+}
+
+/** Self-attention over x `[T, B, D]`. */
+export function attention(
+  layer: Attention,
+  xTBD: Tensor,
+  headCount: number,
+  rotary: RotaryTable,
+  { bias, sees }: AttentionMask,
+): Tensor {
+  const [length, batch, width] = xTBD.shape as [number, number, number];
+  const heads = (projection: Linear) =>
+    transpose(
+      reshape(linear(projection, xTBD), [length, batch, headCount, width / headCount]),
+      [1, 2, 0, 3],
+    );
+  const mixedBHTE = softmaxAttention(
+    rotate(heads(layer.query), rotary),
+    rotate(heads(layer.key), rotary),
+    heads(layer.value),
+    bias,
+  );
+  const attendedBHTE = sees === null ? mixedBHTE : mul(mixedBHTE, sees);
+  const joinedTBD = reshape(transpose(attendedBHTE, [2, 0, 1, 3]), [length, batch, width]);
+  return linear(layer.output, joinedTBD);
+}

@@ -1,0 +1,8 @@
+/** The paper's architectures: configuration, parameter tree, initialization and function of each. */
+
+export * from "./augmented_decoder.ts";
+export * from "./backbone.ts";
+export * from "./causal_model.ts";
+export * from "./language_model.ts";
+export * from "./masked_mixer.ts";
+export * from "./transformer.ts";

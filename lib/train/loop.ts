@@ -1,0 +1,211 @@
+/** The training loop: an async generator of records over a session that its caller can save. */
+
+import { type Compiler, disposeTree, tensor } from "../engine/mod.ts";
+import { type BatchOptions, initModel, type Model, type ModelConfig } from "../models/mod.ts";
+import { createRandom } from "../random.ts";
+import { BatchIterator, type BatchPosition, type Windows } from "../text/mod.ts";
+import { type AdamWConfig, initTrainState, stepScalars, type TrainState } from "./adamw.ts";
+import { compileEvaluator, evaluate, type LossEvaluator } from "./evaluate.ts";
+import { checkSchedule, learningRate, type Schedule } from "./schedule.ts";
+import { compileTrainStep, type TrainStep } from "./step.ts";
+
+/** Everything that decides a run's numbers, apart from the data. */
+export type TrainingConfig = Readonly<{
+  model: ModelConfig;
+  optimizer: AdamWConfig;
+  schedule: Schedule;
+  batchSize: number;
+  /** Decides initialization and data order, each by a stream of its own. */
+  seed: number;
+  /** Steps between train records. */
+  logEvery: number;
+  /** Steps between evaluations; the last step is always evaluated. */
+  evaluateEvery: number;
+}>;
+
+export type TrainingData = Readonly<{
+  train: Windows;
+  heldOut: Windows;
+  /** The pad id of left-padded windows, null for packed ones. */
+  padId: number | null;
+}>;
+
+/** `tokens` counts the positions trained on so far, pads included (paper §7). */
+export type TrainingRecord =
+  | Readonly<{
+    type: "train";
+    step: number;
+    tokens: number;
+    /** Mean over the steps since the last train record. */
+    lossNats: number;
+    gradientNorm: number;
+    learningRate: number;
+    tokensPerSecond: number;
+  }>
+  | Readonly<{
+    type: "evaluation";
+    step: number;
+    tokens: number;
+    lossNats: number;
+    scoredTokens: number;
+  }>
+  | Readonly<{ type: "end"; step: number; tokens: number; reason: EndReason }>;
+
+export type EndReason = "finished" | "stopped" | "diverged";
+
+/** The compiled functions of a configuration; runs that differ by seed share them. */
+export type Programs = Readonly<{ step: TrainStep; evaluator: LossEvaluator; dispose: () => void }>;
+
+export function compilePrograms(
+  config: Pick<TrainingConfig, "model" | "optimizer">,
+  options: BatchOptions,
+  compiler: Compiler,
+): Programs {
+  const step = compileTrainStep(config.model, options, config.optimizer, compiler);
+  const evaluator = compileEvaluator(config.model, options, compiler);
+  return {
+    step,
+    evaluator,
+    dispose: () => {
+      step.dispose();
+      evaluator.dispose();
+    },
+  };
+}
+
+/** Where a run stands: what a checkpoint holds. The loop advances it in place. */
+export type Session = {
+  state: TrainState<Model>;
+  /** Updates made so far. */
+  step: number;
+  position: BatchPosition;
+  /** Sum of the losses since the last train record, and their number. */
+  pendingNats: number;
+  pendingSteps: number;
+  /** The current step is still to be evaluated. */
+  evaluationDue: boolean;
+  /** The loss of the first update, against which divergence is judged. */
+  firstLossNats: number | null;
+};
+
+export function startSession(config: TrainingConfig): Session {
+  const params = initModel(config.model, createRandom(config.seed).stream("initialization"));
+  return {
+    state: initTrainState(params),
+    step: 0,
+    position: { epoch: 0, index: 0 },
+    pendingNats: 0,
+    pendingSteps: 0,
+    evaluationDue: false,
+    firstLossNats: null,
+  };
+}
+
+export function disposeSession(session: Session): void {
+  disposeTree(session.state);
+}
+
+/** A run whose mean loss exceeds this multiple of its first loss has diverged. */
+const DIVERGENCE_FACTOR = 3;
+
+/** Longest time without giving timers and signals a turn, in ms. */
+const TURN_MS = 50;
+
+/**
+ * Trains from where `session` stands to the end of the schedule and yields what happens. Whenever
+ * it has yielded, `session` is a consistent state to save. Aborting `signal` ends the run at the
+ * next step boundary; a loss that is not finite, or has grown to a multiple of the first, ends it
+ * before the update that would spoil the parameters is adopted.
+ *
+ * The same configuration, data and backend give the same records bit by bit, interrupted and
+ * resumed or not, but for `tokensPerSecond`.
+ *
+ * @throws UserError when the schedule or the batch size does not fit.
+ */
+export async function* train(
+  config: TrainingConfig,
+  data: TrainingData,
+  session: Session,
+  programs: Programs,
+  { signal }: { signal?: AbortSignal | undefined } = {},
+): AsyncGenerator<TrainingRecord, void, void> {
+  const { schedule, batchSize, optimizer } = config;
+  checkSchedule(schedule);
+  const { contextLength } = data.train;
+  const tokensPerStep = batchSize * contextLength;
+  const batches = new BatchIterator(data.train, {
+    batchSize,
+    seed: createRandom(config.seed).stream("data order").bits(),
+    position: session.position,
+  });
+  const at = () => ({ step: session.step, tokens: session.step * tokensPerStep });
+  let lastTurn = performance.now();
+  let intervalStart = performance.now();
+  let intervalSteps = 0;
+  while (true) {
+    if (session.evaluationDue) {
+      const { params } = session.state;
+      const result = evaluate(programs.evaluator, params, data.heldOut, batchSize);
+      session.evaluationDue = false;
+      const { lossNats, scoredTokens } = result;
+      yield { type: "evaluation", ...at(), lossNats, scoredTokens };
+      intervalStart = performance.now();
+      intervalSteps = 0;
+    }
+    if (session.step === schedule.steps) {
+      yield { type: "end", ...at(), reason: "finished" };
+      return;
+    }
+    if (performance.now() - lastTurn > TURN_MS) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      lastTurn = performance.now();
+    }
+    if (signal?.aborted) {
+      yield { type: "end", ...at(), reason: "stopped" };
+      return;
+    }
+
+    const rate = learningRate(schedule, session.step);
+    const scalars = stepScalars(rate, session.step, optimizer);
+    const idsBN = tensor(batches.next().ids, [batchSize, contextLength], "int32");
+    const result = programs.step(session.state, scalars, idsBN);
+    const lossNats = result.loss.dataSync()[0]!;
+    const gradientNorm = result.gradientNorm.dataSync()[0]!;
+    for (const leaf of [scalars, idsBN, result.loss, result.gradientNorm]) leaf.dispose();
+
+    session.firstLossNats ??= lossNats;
+    const limit = DIVERGENCE_FACTOR * session.firstLossNats;
+    if (!Number.isFinite(lossNats) || !Number.isFinite(gradientNorm) || lossNats > limit) {
+      disposeTree(result.state);
+      yield { type: "end", ...at(), reason: "diverged" };
+      return;
+    }
+    disposeTree(session.state);
+    session.state = result.state;
+    session.step++;
+    session.position = batches.position;
+    session.pendingNats += lossNats;
+    session.pendingSteps++;
+    intervalSteps++;
+
+    const isLast = session.step === schedule.steps;
+    session.evaluationDue = isLast || session.step % config.evaluateEvery === 0;
+    if (isLast || session.step % config.logEvery === 0) {
+      const meanNats = session.pendingNats / session.pendingSteps;
+      session.pendingNats = 0;
+      session.pendingSteps = 0;
+      const seconds = (performance.now() - intervalStart) / 1000;
+      const tokensPerSecond = intervalSteps * tokensPerStep / seconds;
+      intervalStart = performance.now();
+      intervalSteps = 0;
+      yield {
+        type: "train",
+        ...at(),
+        lossNats: meanNats,
+        gradientNorm,
+        learningRate: rate,
+        tokensPerSecond,
+      };
+    }
+  }
+}

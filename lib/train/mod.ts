@@ -1,0 +1,10 @@
+/** Losses, optimizer, schedule, the loop and what it saves. */
+
+export * from "./adamw.ts";
+export * from "./checkpoint.ts";
+export * from "./evaluate.ts";
+export * from "./loop.ts";
+export * from "./safetensors.ts";
+export * from "./schedule.ts";
+export * from "./step.ts";
+export * from "./weights.ts";

@@ -1,0 +1,82 @@
+/**
+ * The safetensors format (huggingface/safetensors): named tensors and string metadata, readable by
+ * PyTorch and Hugging Face tools. Float32 and int32, little endian.
+ */
+
+import { UserError } from "../errors.ts";
+
+export type StoredTensor = Readonly<{
+  shape: readonly number[];
+  data: Float32Array | Int32Array;
+}>;
+
+export type StoredTensors = Readonly<{
+  tensors: ReadonlyMap<string, StoredTensor>;
+  metadata: Readonly<Record<string, string>>;
+}>;
+
+type Entry = { dtype: string; shape: number[]; data_offsets: [number, number] };
+
+const HEADER_LENGTH_BYTES = 8;
+
+/** The bytes of a safetensors file. */
+export function formatSafetensors({ tensors, metadata }: StoredTensors): Uint8Array<ArrayBuffer> {
+  const header: Record<string, unknown> = { __metadata__: metadata };
+  let offset = 0;
+  for (const [name, { shape, data }] of tensors) {
+    const end = offset + data.byteLength;
+    const dtype = data instanceof Float32Array ? "F32" : "I32";
+    header[name] = { dtype, shape, data_offsets: [offset, end] };
+    offset = end;
+  }
+  const json = JSON.stringify(header);
+  // Spaces after the header align the data to 8 bytes, as the format recommends.
+  const encoded = new TextEncoder().encode(json);
+  const padded = Math.ceil(encoded.length / 8) * 8;
+  const bytes = new Uint8Array(HEADER_LENGTH_BYTES + padded + offset).fill(0x20);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(padded), true);
+  bytes.set(encoded, HEADER_LENGTH_BYTES);
+  let position = HEADER_LENGTH_BYTES + padded;
+  for (const { data } of tensors.values()) {
+    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), position);
+    position += data.byteLength;
+  }
+  return bytes;
+}
+
+/**
+ * Reads a safetensors file.
+ *
+ * @param name The file's name, for messages.
+ * @throws UserError when the bytes are not a complete safetensors file of float32 and int32 tensors.
+ */
+export function parseSafetensors(bytes: Uint8Array, name: string): StoredTensors {
+  const broken = (found: string) =>
+    new UserError(`${name}: expected a complete safetensors file, found ${found}`);
+  if (bytes.length < HEADER_LENGTH_BYTES) throw broken(`${bytes.length} bytes`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const headerLength = Number(view.getBigUint64(0, true));
+  const start = HEADER_LENGTH_BYTES + headerLength;
+  if (start > bytes.length) throw broken("a header that is longer than the file");
+  let header: Record<string, Entry> & { __metadata__?: Record<string, string> };
+  try {
+    header = JSON.parse(new TextDecoder().decode(bytes.subarray(HEADER_LENGTH_BYTES, start)));
+  } catch {
+    throw broken("a header that is not JSON");
+  }
+  const { __metadata__: metadata = {}, ...entries } = header;
+  const tensors = new Map<string, StoredTensor>();
+  for (const [tensorName, { dtype, shape, data_offsets: [from, to] }] of Object.entries(entries)) {
+    const size = shape.reduce((product, length) => product * length, 1);
+    if (dtype !== "F32" && dtype !== "I32") throw broken(`${tensorName} of type ${dtype}`);
+    if (to - from !== 4 * size || start + to > bytes.length || from < 0) {
+      throw broken(
+        `${tensorName} with bytes ${from} to ${to}, ${bytes.length - start} in the file`,
+      );
+    }
+    const copy = bytes.slice(start + from, start + to).buffer;
+    const data = dtype === "F32" ? new Float32Array(copy) : new Int32Array(copy);
+    tensors.set(tensorName, { shape, data });
+  }
+  return { tensors, metadata };
+}
