@@ -175,16 +175,28 @@ export class TensorFlowBinding {
     return this.#execute(name, attributes, handles, outputCount);
   }
 
+  /** What to say when a tensor is used that no longer exists. */
+  disposedTensor(): string {
+    return `${
+      this.currentKernel === null ? "" : `the operation ${this.currentKernel}: `
+    }a tensor is used that was disposed, or that a function made while jit traced it; ` +
+      `keep it, or return it from the function`;
+  }
+
+  /** @throws EngineError when the compiled function `name` is called inside a trace. */
+  refuseNesting(name: string): void {
+    if (this.#trace === null) return;
+    throw new EngineError(
+      `jit "${name}" was called while jit "${this.#trace.name}" is being traced; call the plain function inside`,
+    );
+  }
+
   /** Starts a trace and returns one placeholder per input, in order. */
   startTrace(name: string, inputs: readonly { dtype: number; shape: readonly number[] }[]): {
     trace: Trace;
     placeholders: TensorMetadata[];
   } {
-    if (this.#trace !== null) {
-      throw new EngineError(
-        `jit "${name}" was called while jit "${this.#trace.name}" is being traced; call the plain function inside`,
-      );
-    }
+    this.refuseNesting(name);
     const trace = this.#trace = new Trace(name, this.#c.TF_NewGraph()!);
     return {
       trace,
@@ -270,7 +282,7 @@ export class TensorFlowBinding {
 
   #node(id: number): EagerNode | GraphNode {
     const node = this.#nodes.get(id);
-    if (node === undefined) throw new EngineError(`tensor ${id} was disposed or never existed`);
+    if (node === undefined) throw new EngineError(this.disposedTensor());
     return node;
   }
 
@@ -482,7 +494,7 @@ export class TensorFlowBinding {
       case ATTRIBUTE.int:
         return Array.isArray(value)
           ? c[`${api}SetAttrIntList`](operation, key, toInt64(value), value.length)
-          : c[`${api}SetAttrInt`](operation, key, BigInt(value as number));
+          : c[`${api}SetAttrInt`](operation, key, BigInt(Math.trunc(value as number)));
       case ATTRIBUTE.float:
         return c[`${api}SetAttrFloat`](operation, key, value as number);
       case ATTRIBUTE.bool:

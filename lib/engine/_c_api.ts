@@ -101,25 +101,7 @@ export type CApi = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
 /** Opens the shared library at `path`; throws what the loader says when it cannot. */
 export function openTensorFlow(path: string): CApi {
-  if (Deno.build.os === "linux") bindAtOnce(path);
   return Deno.dlopen(path, SYMBOLS).symbols;
-}
-
-/**
- * Loads the library at `path` with every symbol bound. Deno binds at the first call, and by then a
- * graphics driver may have been loaded (by WebGPU, say) that brings an LLVM of its own: XLA would
- * call into that one and crash the process.
- */
-function bindAtOnce(path: string): void {
-  const RTLD_NOW = 2;
-  let libc;
-  try {
-    libc = Deno.dlopen("libc.so.6", { dlopen: { parameters: [B, "i32"], result: P } });
-  } catch {
-    return; // another C library: the default it is
-  }
-  libc.symbols.dlopen(cString(path), RTLD_NOW); // what it may say, Deno.dlopen says again
-  libc.close();
 }
 
 export function readCString(pointer: Deno.PointerValue): string {

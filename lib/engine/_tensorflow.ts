@@ -6,7 +6,12 @@
 import { createRequire } from "node:module";
 import util from "node:util";
 import * as tf from "@tensorflow/tfjs";
-import { type OpAttribute, TensorFlowBinding, type TensorMetadata } from "./_binding.ts";
+import {
+  EngineError,
+  type OpAttribute,
+  TensorFlowBinding,
+  type TensorMetadata,
+} from "./_binding.ts";
 import { DATA_TYPE } from "./_c_api.ts";
 import { withQuietStandardError } from "./_quiet.ts";
 
@@ -35,7 +40,7 @@ type StoredTensor = { values: unknown; id: number; shape: number[]; dtype: numbe
 type NodeBackendClass = new (binding: TensorFlowBinding, packageName: string) =>
   & TensorFlowBackend
   & {
-    tensorMap: { get(dataId: object): StoredTensor };
+    tensorMap: tf.DataStorage<StoredTensor>;
     move(dataId: object, values: unknown, shape: number[], dtype: string, refCount: number): void;
   };
 
@@ -67,8 +72,18 @@ export function registerTensorFlow(libraryPath: string): TensorFlowBackend {
     "@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js",
   ) as { NodeJSKernelBackend: NodeBackendClass };
 
-  /** Uploads values when they are written: tfjs-node waits, and would upload into a trace. */
   class UploadingBackend extends NodeJSKernelBackend {
+    /** Tensors of other backends are moved here, as in tfjs-node; tensors of none have an error. */
+    override readonly tensorMap = new tf.DataStorage<StoredTensor>(this, {
+      moveData: (target, dataId) => {
+        if (!tf.engine().state.tensorInfo.has(dataId)) {
+          throw new EngineError(binding.disposedTensor());
+        }
+        tf.engine().moveData(target, dataId);
+      },
+    });
+
+    /** Uploads values when they are written: tfjs-node waits, and would upload into a trace. */
     override move(
       dataId: object,
       values: unknown,

@@ -31,7 +31,8 @@ type Compiled<R> = { fn: TracedFunction; compile: boolean; form: R };
  *
  * @param name Stands in error messages.
  * @throws EngineError when `fn` reads tensor values, when a result's shape depends on values, when
- *   the compiler rejects an operation, and when shapes change more often than `maxShapes` allows.
+ *   the compiler rejects an operation, when it is called while another function is traced, and when
+ *   shapes change more often than `maxShapes` allows.
  */
 export function jit<A extends readonly Tree[], R extends Tree>(
   name: string,
@@ -42,7 +43,8 @@ export function jit<A extends readonly Tree[], R extends Tree>(
   const call = (...inputs: A): R => {
     const backend = activeTensorFlow();
     const leaves = namedLeaves(inputs);
-    if (backend === null) return runPlain(fn, inputs, leaves.map((leaf) => leaf.tensor));
+    if (backend === null) return runPlain(fn, inputs);
+    backend.binding.refuseNesting(name);
     const signature = leaves.map(({ name, tensor }) => `${name} ${tensor.dtype}[${tensor.shape}]`);
     const key = signature.join("; ");
     let entry = compiled.get(key);
@@ -69,14 +71,12 @@ export function jit<A extends readonly Tree[], R extends Tree>(
   return Object.assign(call, { dispose });
 }
 
-/** Runs `fn` uncompiled; inputs that it returns are cloned, so that results are the caller's own. */
+/** Runs `fn` uncompiled. Results are clones: inputs and captured tensors may be among them. */
 function runPlain<A extends readonly Tree[], R extends Tree>(
   fn: (...inputs: A) => R,
   inputs: A,
-  inputTensors: readonly tf.Tensor[],
 ): R {
-  const owned = () =>
-    mapTree(fn(...inputs), (leaf) => inputTensors.includes(leaf) ? leaf.clone() : leaf);
+  const owned = () => mapTree(fn(...inputs), (leaf) => leaf.clone());
   return tf.tidy(owned as () => tf.TensorContainer) as unknown as R;
 }
 
@@ -112,10 +112,11 @@ function trace<A extends readonly Tree[], R extends Tree>(
 }
 
 function shapeError(name: string, known: string, found: string): EngineError {
-  const knownParts = known.split("; ");
-  const difference = found.split("; ").findIndex((part, index) => part !== knownParts[index]);
-  const expected = knownParts[difference] ?? "nothing";
-  const actual = found.split("; ")[difference] ?? "nothing";
+  const [knownParts, foundParts] = [known.split("; "), found.split("; ")];
+  const longer = knownParts.length > foundParts.length ? knownParts : foundParts;
+  const difference = longer.findIndex((_, index) => knownParts[index] !== foundParts[index]);
+  const expected = knownParts[difference] || "nothing";
+  const actual = foundParts[difference] || "nothing";
   return new EngineError(
     `jit "${name}" was compiled for input ${expected} and is called with ${actual}; ` +
       `keep shapes equal (fill the last batch), or allow more with { maxShapes }`,

@@ -4,6 +4,8 @@
  */
 import { basename, join } from "node:path";
 import { UserError } from "../errors.ts";
+import { writeFileAtomically } from "../files.ts";
+import type { Claim } from "../figures/claims_table.ts";
 import type { Verdict } from "../measure/mod.ts";
 
 /** The verdicts a row may carry; `judgeClaim` says when each holds. */
@@ -14,24 +16,12 @@ export const verdicts = [
   "not comparable",
 ] as const satisfies readonly Verdict[];
 
-export interface ClaimRow {
-  /** The experiment's number in the paper's list, e.g. `E13`. */
-  readonly experiment: string;
-  /** The claim in words. */
-  readonly claim: string;
+/** A claim and how it was measured: a row of `out/results.json`. */
+export interface ClaimRow extends Claim {
   /** What was measured, e.g. `held-out loss, CLM − EEM`. */
   readonly metric: string;
-  /** e.g. `nats/token`, `bits/byte`. */
-  readonly unit: string;
-  /** The paper's number or words; null where it gives none. */
-  readonly paper: number | string | null;
-  /** Our number; null where the quantity does not exist at this scale. */
-  readonly ours: number | null;
-  /** Lower and upper end around `ours`; null without one, e.g. for one seed. */
-  readonly interval: readonly [low: number, high: number] | null;
   readonly seeds: readonly number[];
   readonly preset: string;
-  readonly verdict: Verdict;
   /** The engine's backend, e.g. `tensorflow`. */
   readonly backend: string;
   /** The commit that ran, `-dirty` if files differed from it. */
@@ -111,17 +101,16 @@ function describe(value: unknown): string {
 }
 
 /**
- * Writes one notebook's rows, replacing those of an earlier run. The file is written whole or not
- * at all.
+ * Writes one notebook's rows to `<folder>/<notebook>.json`, replacing those of an earlier run. The
+ * file is written whole or not at all.
  * @param folder e.g. `../out/results`, from a notebook.
  * @param notebook The notebook's name without `.ipynb`.
- * @returns the file's path.
  */
 export async function writeClaims(
   folder: string,
   notebook: string,
   rows: readonly ClaimRow[],
-): Promise<string> {
+): Promise<void> {
   if (notebook === "" || notebook !== basename(notebook, ".ipynb")) {
     throw new UserError(
       `expected a notebook's name without folder and ending, found "${notebook}"`,
@@ -129,11 +118,7 @@ export async function writeClaims(
   }
   const path = join(folder, `${notebook}.json`);
   validateClaims(rows, `claims of ${notebook}`);
-  await Deno.mkdir(folder, { recursive: true });
-  const temporary = `${path}.${Deno.pid}.tmp`;
-  await Deno.writeTextFile(temporary, `${JSON.stringify(rows, null, 2)}\n`);
-  await Deno.rename(temporary, path);
-  return path;
+  await writeFileAtomically(path, `${JSON.stringify(rows, null, 2)}\n`);
 }
 
 /**

@@ -64,19 +64,24 @@ function everyNth(windows: Windows, count: number): Windows {
     throw new UserError(`heldOutWindows: expected a positive integer, found ${count}`);
   }
   if (count >= windows.count) return windows;
-  const rows = Array.from({ length: count }, (_, i) => Math.floor(i * windows.count / count));
+  return pickWindows(
+    windows,
+    Array.from({ length: count }, (_, i) => Math.floor(i * windows.count / count)),
+  );
+}
+
+/** The windows of the given numbers, in their order. */
+export function pickWindows(windows: Windows, rows: readonly number[]): Windows {
   const { contextLength } = windows;
-  const ids = new Int32Array(count * contextLength);
+  const ids = new Int32Array(rows.length * contextLength);
   rows.forEach((row, at) => {
-    ids.set(
-      windows.ids.subarray(row * contextLength, (row + 1) * contextLength),
-      at * contextLength,
-    );
+    const start = row * contextLength;
+    ids.set(windows.ids.subarray(start, start + contextLength), at * contextLength);
   });
   const pick = (values: Int32Array) => Int32Array.from(rows, (row) => values[row]!);
   return {
     ...windows,
-    count,
+    count: rows.length,
     ids,
     realTokens: pick(windows.realTokens),
     byteCounts: pick(windows.byteCounts),

@@ -1,7 +1,6 @@
-/** What is measured on held-out text once a run has ended: what its embedding is worth in bits. */
+/** What is measured on held-out text once a run has ended. */
 
 import {
-  type Compiler,
   concat,
   disposeTree,
   jit,
@@ -10,6 +9,7 @@ import {
   slice,
   type Tensor,
   tensor,
+  tidy,
   transpose,
 } from "../engine/mod.ts";
 import {
@@ -23,7 +23,8 @@ import {
 } from "../models/mod.ts";
 import { absoluteMaximum, largestCode, quantizeUniformly } from "../qat/mod.ts";
 import { batchesInOrder } from "../text/mod.ts";
-import { evaluate, type TrainingData } from "../train/mod.ts";
+import { evaluate, type LossEvaluator, type TrainingData } from "../train/mod.ts";
+import { pickWindows } from "./data.ts";
 
 export type MeasurementRecord =
   | Readonly<{
@@ -38,31 +39,58 @@ export type MeasurementRecord =
     /** Every sequence gets its neighbour's embedding: what the decoder does with a wrong one. */
     what: "foreign embedding";
     lossNats: number;
+  }>
+  | Readonly<{
+    type: "measurement";
+    /** Padded layouts: the loss over windows without padding alone (paper §3.3). */
+    what: "full windows";
+    lossNats: number;
+    windows: number;
   }>;
 
 /** Training windows that the scales are taken from. */
 const CALIBRATION_BATCHES = 8;
 
-/** All measurements of a trained model; none for models without an embedding. */
+export type MeasurementOptions = Readonly<{
+  batchSize: number;
+  /** Bits a number at which the embedding is evaluated. */
+  quantizedBits: readonly number[];
+}>;
+
+/** The loss over windows that are full; nothing for packed layouts, where all are. */
+export function measureFullWindows(
+  evaluator: LossEvaluator,
+  params: Model,
+  { heldOut, padId }: TrainingData,
+  batchSize: number,
+): MeasurementRecord[] {
+  if (padId === null) return [];
+  const rows = [...heldOut.realTokens.keys()]
+    .filter((row) => heldOut.realTokens[row] === heldOut.contextLength);
+  if (rows.length === 0) return [];
+  const { lossNats } = evaluate(evaluator, params, pickWindows(heldOut, rows), batchSize);
+  return [{ type: "measurement", what: "full windows", lossNats, windows: rows.length }];
+}
+
+/** What quantization and a wrong embedding cost; nothing for models without an embedding. */
 export function measureEmbedding(
   config: ModelConfig,
   params: Model,
   data: TrainingData,
-  options: { batchSize: number; quantizedBits: readonly number[]; compiler: Compiler },
+  { batchSize, quantizedBits }: MeasurementOptions,
 ): MeasurementRecord[] {
   if (config.kind !== "augmented" || config.memory !== "embedding") return [];
-  const { batchSize, quantizedBits, compiler } = options;
   const { padId, heldOut } = data;
 
   const lossesWith = (name: string, hook: (z: Tensor, scaleP: Tensor, code: Tensor) => Tensor) =>
     jit(name, (params: Model, idsBN: Tensor, scaleP: Tensor, code: Tensor) => {
       const applied: EmbeddingHook = (zBP) => hook(zBP, scaleP, code);
       return tokenLosses(config, params, idsBN, { padId, hook: applied });
-    }, { compiler });
+    }, { compiler: "graph" });
   const quantized = lossesWith("quantized evaluation", quantizeUniformly);
   const foreign = lossesWith("foreign embedding evaluation", rotateRows);
 
-  const scaleP = calibrate(config, params as AugmentedDecoder, data, batchSize, compiler);
+  const scaleP = calibrate(config, params as AugmentedDecoder, data, batchSize);
   const records: MeasurementRecord[] = [];
   const lossNats = (losses: typeof quantized, code: Tensor) =>
     evaluate((params, ids) => losses(params, ids, scaleP, code), params, heldOut, batchSize)
@@ -101,22 +129,20 @@ function calibrate(
   params: AugmentedDecoder,
   { train, padId }: TrainingData,
   batchSize: number,
-  compiler: Compiler,
 ): Tensor {
   const encode = jit("embedding scales", (params: AugmentedDecoder, idsBN: Tensor) => {
     const idsNB = transpose(idsBN);
     const zBP = encodeSequence(config, params, idsNB, visibleTokens(idsNB, padId));
     return absoluteMaximum(zBP);
-  }, { compiler });
+  }, { compiler: "graph" });
   const rows: Tensor[] = [];
   for (const { ids } of batchesInOrder(train, batchSize).take(CALIBRATION_BATCHES)) {
     const idsBN = tensor(ids, [batchSize, train.contextLength], "int32");
     rows.push(encode(params, idsBN));
     idsBN.dispose();
   }
-  const stacked = concat(rows.map((row) => reshape(row, [1, -1])), 0);
-  const scaleP = absoluteMaximum(stacked);
-  disposeTree([stacked, ...rows]);
+  const scaleP = tidy(() => absoluteMaximum(concat(rows.map((row) => reshape(row, [1, -1])), 0)));
+  disposeTree(rows);
   encode.dispose();
   return scaleP;
 }

@@ -1,6 +1,6 @@
 /** Training runs, or taking stored ones; many runs share data and compiled functions. */
 
-import { type Compiler, countElements, engineStatus } from "../engine/mod.ts";
+import { countElements, engineStatus } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
 import { embeddingSize } from "../models/mod.ts";
 import {
@@ -15,7 +15,7 @@ import {
   train,
 } from "../train/mod.ts";
 import { prepareData, type PreparedData } from "./data.ts";
-import { measureEmbedding } from "./measurements.ts";
+import { measureEmbedding, measureFullWindows } from "./measurements.ts";
 import { gitCommit } from "./provenance.ts";
 import { runId, type RunSpec } from "./run_spec.ts";
 import {
@@ -51,15 +51,11 @@ export type RunOptions = Readonly<{
   fresh?: boolean;
   /** Aborting it ends training at the next step boundary, with a checkpoint. */
   signal?: AbortSignal | undefined;
+  /** Seconds of training between checkpoints; 30 by default. */
+  checkpointSeconds?: number;
   onProgress?: (progress: RunProgress) => Promise<void> | void;
   log?: (line: string) => void;
 }>;
-
-/** TensorFlow's own kernels: as fast as XLA's at these sizes, without seconds of compilation. */
-const COMPILER: Compiler = "graph";
-
-/** Seconds of training between checkpoints. */
-const CHECKPOINT_SECONDS = 30;
 
 /**
  * Gives every run's records, in the order of `specs`: of a finished run in the store, of a
@@ -102,7 +98,7 @@ export async function runAll(
     const key = JSON.stringify([model, optimizer, spec.training.batchSize, padId]);
     if (programs?.key !== key) {
       programs?.value.dispose();
-      programs = { key, value: compilePrograms({ model, optimizer }, { padId }, COMPILER) };
+      programs = { key, value: compilePrograms({ model, optimizer }, { padId }) };
     }
     const onRecord = async (record: RunRecord) => {
       const stepsDone = stepsBefore +
@@ -131,7 +127,7 @@ async function trainRun(
   prepared: PreparedData,
   id: string,
   programs: Programs,
-  { folders, fresh = false, signal, onRecord }: TrainRunOptions,
+  { folders, fresh = false, signal, checkpointSeconds = 30, onRecord }: TrainRunOptions,
 ): Promise<StoredRun> {
   const backend = engineStatus()?.backend;
   if (backend === undefined) throw new Error("initEngine() must be called before runAll()");
@@ -158,18 +154,23 @@ async function trainRun(
       if (record.type !== "end") {
         await run.append(record);
         await onRecord(record);
-        if (performance.now() - lastSaved > 1000 * CHECKPOINT_SECONDS) await save();
+        if (performance.now() - lastSaved > 1000 * checkpointSeconds) await save();
         continue;
       }
       if (record.reason !== "finished") {
         await save();
         throw interruption(spec, record.step, record.reason, run.checkpointPath());
       }
-      const measured = measureEmbedding(training.model, session.state.params, prepared.training, {
-        batchSize: training.batchSize,
-        quantizedBits,
-        compiler: COMPILER,
-      });
+      const { params } = session.state;
+      const { model, batchSize } = training;
+      const { training: windows } = prepared;
+      const measured = [
+        ...measureFullWindows(programs.evaluator, params, windows, batchSize),
+        ...measureEmbedding(model, params, windows, {
+          batchSize,
+          quantizedBits,
+        }),
+      ];
       return await run.finish(formatWeights(session), [...measured, record]);
     }
     throw new Error("training ended without an end record");

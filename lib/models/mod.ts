@@ -5,4 +5,5 @@ export * from "./backbone.ts";
 export * from "./causal_model.ts";
 export * from "./language_model.ts";
 export * from "./masked_mixer.ts";
+export * from "./parameter_count.ts";
 export * from "./transformer.ts";

@@ -1,6 +1,6 @@
 /** The training loop: an async generator of records over a session that its caller can save. */
 
-import { type Compiler, disposeTree, tensor } from "../engine/mod.ts";
+import { disposeTree, tensor } from "../engine/mod.ts";
 import { type BatchOptions, initModel, type Model, type ModelConfig } from "../models/mod.ts";
 import { createRandom } from "../random.ts";
 import { BatchIterator, type BatchPosition, type Windows } from "../text/mod.ts";
@@ -56,13 +56,16 @@ export type EndReason = "finished" | "stopped" | "diverged";
 /** The compiled functions of a configuration; runs that differ by seed share them. */
 export type Programs = Readonly<{ step: TrainStep; evaluator: LossEvaluator; dispose: () => void }>;
 
+/**
+ * Compiles lazily: XLA for the training step, which runs often enough to earn back the seconds
+ * that its compilation takes, TensorFlow's own kernels for the evaluation.
+ */
 export function compilePrograms(
   config: Pick<TrainingConfig, "model" | "optimizer">,
   options: BatchOptions,
-  compiler: Compiler,
 ): Programs {
-  const step = compileTrainStep(config.model, options, config.optimizer, compiler);
-  const evaluator = compileEvaluator(config.model, options, compiler);
+  const step = compileTrainStep(config.model, options, config.optimizer, "xla");
+  const evaluator = compileEvaluator(config.model, options, "graph");
   return {
     step,
     evaluator,

@@ -64,9 +64,14 @@ export function parseSafetensors(bytes: Uint8Array, name: string): StoredTensors
   } catch {
     throw broken("a header that is not JSON");
   }
+  if (!isRecord(header)) throw broken("a header that is not an object");
   const { __metadata__: metadata = {}, ...entries } = header;
   const tensors = new Map<string, StoredTensor>();
-  for (const [tensorName, { dtype, shape, data_offsets: [from, to] }] of Object.entries(entries)) {
+  for (const [tensorName, entry] of Object.entries(entries)) {
+    if (!isRecord(entry) || !Array.isArray(entry.shape) || !Array.isArray(entry.data_offsets)) {
+      throw broken(`${tensorName} without shape or data_offsets`);
+    }
+    const { dtype, shape, data_offsets: [from, to] } = entry;
     const size = shape.reduce((product, length) => product * length, 1);
     if (dtype !== "F32" && dtype !== "I32") throw broken(`${tensorName} of type ${dtype}`);
     if (to - from !== 4 * size || start + to > bytes.length || from < 0) {
@@ -74,9 +79,14 @@ export function parseSafetensors(bytes: Uint8Array, name: string): StoredTensors
         `${tensorName} with bytes ${from} to ${to}, ${bytes.length - start} in the file`,
       );
     }
-    const copy = bytes.slice(start + from, start + to).buffer;
+    // Not slice(), which shares memory where the bytes are a Node Buffer.
+    const copy = new Uint8Array(bytes.subarray(start + from, start + to)).buffer;
     const data = dtype === "F32" ? new Float32Array(copy) : new Int32Array(copy);
     tensors.set(tensorName, { shape, data });
   }
   return { tensors, metadata };
+}
+
+function isRecord(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

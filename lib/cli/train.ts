@@ -1,0 +1,181 @@
+/** `deno task train`: one run from the terminal. */
+import { BACKENDS, initEngine } from "../engine/mod.ts";
+import {
+  describeSources,
+  PROJECT_FOLDERS,
+  runAll,
+  type RunSpec,
+  showProgress,
+  weightsPath,
+  withInterrupt,
+} from "../experiments/mod.ts";
+import { liveProgress } from "../figures/mod.ts";
+import { bitsPerByte } from "../measure/mod.ts";
+import type { BackboneConfig, ModelConfig } from "../models/mod.ts";
+import { ADAMW_DEFAULTS } from "../train/mod.ts";
+import { type CommandSpec, type OptionValues, parseCommand, runCommand } from "./_args.ts";
+
+const spec = {
+  name: "deno task train",
+  summary: "Trains one model, or goes on with a run that was interrupted.",
+  options: {
+    corpus: {
+      type: "string",
+      default: "sotu",
+      placeholder: "NAME|PATH",
+      description: "built-in corpus, or a file or folder of .txt, .md, .jsonl (.gz)",
+    },
+    model: {
+      type: "choice",
+      choices: ["clm", "eem", "zeros"],
+      default: "clm",
+      description: "causal, encoder-augmented, or the EEM's decoder with a slot of zeros",
+    },
+    family: {
+      type: "choice",
+      choices: ["mixer", "transformer"],
+      default: "mixer",
+      description: "architecture of every stack",
+    },
+    width: { type: "integer", min: 2, default: 128, description: "of the (causal) decoder" },
+    encoderWidth: { type: "integer", min: 2, default: 64, description: "of the EEM's encoder" },
+    embeddingSize: { type: "integer", min: 1, default: 8, description: "numbers in the embedding" },
+    layers: { type: "integer", min: 1, default: 4, description: "blocks of each stack" },
+    heads: { type: "integer", min: 1, default: 4, description: "attention heads (transformer)" },
+    context: { type: "integer", min: 2, default: 128, description: "tokens a sample, N" },
+    vocabulary: { type: "integer", min: 258, default: 4096, description: "tokenizer entries" },
+    unit: {
+      type: "choice",
+      choices: ["document", "paragraph"],
+      default: "document",
+      description: "what a document is",
+    },
+    layout: {
+      type: "choice",
+      choices: ["packed", "padded"],
+      default: "packed",
+      description: "documents in a row, or one a sample, left-padded",
+    },
+    batch: { type: "integer", min: 1, default: 32, description: "samples a step" },
+    steps: { type: "integer", min: 1, default: 1000, description: "updates" },
+    warmup: {
+      type: "integer",
+      min: 0,
+      description: "steps of rising learning rate (default a tenth of the steps, at most 50)",
+    },
+    learningRate: { type: "number", default: 0.001, description: "peak; decays linearly to 0" },
+    seed: { type: "integer", default: 1, description: "of initialization and data order" },
+    evaluateEvery: { type: "integer", min: 1, default: 250, description: "steps" },
+    heldOutWindows: { type: "integer", min: 1, default: 512, description: "evaluated samples" },
+    bits: {
+      type: "integers",
+      default: [4, 8],
+      description: "bits a number at which the embedding is evaluated at the end",
+    },
+    backend: { type: "choice", choices: BACKENDS, description: "force a backend" },
+    fresh: { type: "boolean", description: "train anew, whatever is stored" },
+    json: { type: "boolean", description: "print the records as JSON lines" },
+  },
+  examples: [
+    { command: "deno task train --model eem --steps 2000", does: "an EEM on the built-in corpus" },
+    { command: "deno task train --corpus my_texts/ --context 64", does: "a CLM on your own text" },
+  ],
+  notes: [
+    "A run is stored in runs/<id>/: config.json, records.jsonl, model.safetensors.",
+    "Ctrl-C stops at a step boundary with a checkpoint; the same command goes on from there.",
+  ],
+} as const satisfies CommandSpec;
+
+type Options = OptionValues<typeof spec.options>;
+
+async function main(argv: readonly string[]): Promise<number> {
+  const { options } = parseCommand(spec, argv);
+  await initEngine({ backend: options.backend });
+  const progress = liveProgress({ label: `${options.family} ${options.model}` });
+  const [run] = await withInterrupt((signal) =>
+    runAll([runSpec(options)], {
+      folders: PROJECT_FOLDERS,
+      cacheFolder: PROJECT_FOLDERS.cache,
+      fresh: options.fresh,
+      signal,
+      log: console.error,
+      onProgress: showProgress(progress),
+    })
+  ).finally(() => progress.finish());
+  const { config, records } = run!;
+  if (options.json) {
+    for (const record of records) console.log(JSON.stringify(record));
+    return 0;
+  }
+  console.error(describeSources([run!]));
+  for (const record of records) {
+    if (record.type === "evaluation") {
+      const bpb = bitsPerByte(record.lossNats, config.facts.bytesPerToken);
+      console.log(
+        `step ${record.step}  held-out loss ${record.lossNats.toFixed(4)} nats/token  ${
+          bpb.toFixed(4)
+        } bits/byte${config.facts.embeddingSize > 0 ? " (embedding not paid for)" : ""}`,
+      );
+    } else if (record.type === "measurement") {
+      const what = record.what === "quantized embedding"
+        ? `${record.what}, ${record.bits} bits`
+        : record.what;
+      console.log(`${what}  ${record.lossNats.toFixed(4)} nats/token`);
+    }
+  }
+  console.log(`weights: ${weightsPath(PROJECT_FOLDERS, config.id)}`);
+  return 0;
+}
+
+function runSpec(options: Options): RunSpec {
+  return {
+    arm: options.model,
+    family: options.family,
+    data: {
+      corpus: options.corpus,
+      vocabSize: options.vocabulary,
+      unit: options.unit,
+      layout: options.layout,
+      contextLength: options.context,
+      heldOutWindows: options.heldOutWindows,
+    },
+    quantizedBits: options.bits,
+    training: {
+      model: modelConfig(options),
+      optimizer: ADAMW_DEFAULTS,
+      schedule: {
+        peakRate: options.learningRate,
+        warmupSteps: options.warmup ?? Math.min(50, Math.floor(options.steps / 10)),
+        steps: options.steps,
+      },
+      batchSize: options.batch,
+      seed: options.seed,
+      logEvery: 10,
+      evaluateEvery: options.evaluateEvery,
+    },
+  };
+}
+
+function modelConfig(options: Options): ModelConfig {
+  const { family, context, layers, heads, vocabulary } = options;
+  const backbone = (width: number, contextLength: number): BackboneConfig => {
+    const shared = { vocabSize: vocabulary, contextLength, width, layerCount: layers };
+    return family === "mixer"
+      ? { architecture: "mixer", ...shared }
+      : { architecture: "transformer", ...shared, headCount: heads };
+  };
+  if (options.model === "clm") {
+    return { kind: "causal", backbone: backbone(options.width, context) };
+  }
+  const decoder = backbone(options.width, context + 1);
+  if (options.model === "zeros") return { kind: "augmented", memory: "zeros", decoder };
+  return {
+    kind: "augmented",
+    memory: "embedding",
+    encoder: backbone(options.encoderWidth, context),
+    decoder,
+    embeddingSize: options.embeddingSize,
+  };
+}
+
+if (import.meta.main) await runCommand(main);

@@ -1,0 +1,25 @@
+/** Ctrl-C and the notebook's stop button as an AbortSignal. */
+
+/**
+ * Runs `action` with a signal that aborts at the first SIGINT or SIGTERM, so that it can stop at a
+ * safe point. A second one ends the process, as it would without this.
+ */
+export async function withInterrupt<T>(action: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  const signals: readonly Deno.Signal[] = Deno.build.os === "windows"
+    ? ["SIGINT"]
+    : ["SIGINT", "SIGTERM"];
+  const onSignal = () => {
+    removeListeners();
+    controller.abort();
+  };
+  const removeListeners = () => {
+    for (const signal of signals) Deno.removeSignalListener(signal, onSignal);
+  };
+  for (const signal of signals) Deno.addSignalListener(signal, onSignal);
+  try {
+    return await action(controller.signal);
+  } finally {
+    removeListeners();
+  }
+}

@@ -1,0 +1,14 @@
+/** Presets, the run store and the paper's experiments. */
+
+export * from "./baseline_vs_augmented.ts";
+export * from "./claims.ts";
+export * from "./data.ts";
+export * from "./interrupt.ts";
+export * from "./notebook.ts";
+export * from "./presets.ts";
+export * from "./provenance.ts";
+export * from "./run.ts";
+export * from "./run_spec.ts";
+export * from "./run_store.ts";
+export * from "./tour.ts";
+export * from "./weights.ts";

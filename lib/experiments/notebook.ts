@@ -1,0 +1,122 @@
+/** What notebooks call: their parameters, and a set of runs with a live display. */
+
+import { fileURLToPath } from "node:url";
+import { engineStatus } from "../engine/mod.ts";
+import { liveProgress } from "../figures/mod.ts";
+import { type ClaimRow, writeClaims } from "./claims.ts";
+import { withInterrupt } from "./interrupt.ts";
+import { checkPreset, type PresetName } from "./presets.ts";
+import { gitCommit } from "./provenance.ts";
+import { runAll, type RunProgress, type RunResult } from "./run.ts";
+import type { RunSpec } from "./run_spec.ts";
+import type { StoreFolders } from "./run_store.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+/** The project's folders: trained and published runs, caches, results. */
+export const PROJECT_FOLDERS: StoreFolders & Readonly<{ cache: string; results: string }> = {
+  runs: `${root}runs`,
+  published: `${root}data/runs`,
+  cache: `${root}.cache`,
+  results: `${root}out/results`,
+};
+
+export type NotebookParameters = Readonly<{
+  preset: PresetName;
+  /** Train anew, whatever is stored. */
+  fresh: boolean;
+}>;
+
+/**
+ * The parameters of this execution: those of `deno task reproduce` and `deno task notebooks run`,
+ * which set KYL_PRESET and KYL_FRESH, else the values given here.
+ */
+export function notebookParameters(
+  { preset = "quick", fresh = false }: { preset?: PresetName; fresh?: boolean } = {},
+): NotebookParameters {
+  const freshVariable = Deno.env.get("KYL_FRESH");
+  return {
+    preset: checkPreset(Deno.env.get("KYL_PRESET") || preset),
+    fresh: freshVariable ? freshVariable !== "0" && freshVariable !== "false" : fresh,
+  };
+}
+
+/**
+ * Trains the runs or takes stored ones, with one live display of progress and time left. The stop
+ * button ends it at a step boundary; running the cell again goes on from there.
+ */
+export async function runExperiment(
+  specs: readonly RunSpec[],
+  { fresh = false, log = console.log }: { fresh?: boolean; log?: (line: string) => void } = {},
+): Promise<RunResult[]> {
+  const progress = liveProgress({ label: `${specs.length} runs` });
+  const onProgress = showProgress(progress);
+  const results = await withInterrupt((signal) =>
+    runAll(specs, {
+      folders: PROJECT_FOLDERS,
+      cacheFolder: PROJECT_FOLDERS.cache,
+      fresh,
+      signal,
+      log,
+      onProgress,
+    })
+  ).finally(() => progress.finish());
+  log(describeSources(results));
+  return results;
+}
+
+/** Turns run records into states of a progress display. */
+export function showProgress(
+  progress: ReturnType<typeof liveProgress>,
+): (update: RunProgress) => Promise<void> {
+  const start = performance.now();
+  let stepsAtStart: number | null = null;
+  const curve: { x: number; y: number }[] = [];
+  return async ({ spec, record, stepsDone, steps }) => {
+    if (record.type !== "train") return;
+    stepsAtStart ??= stepsDone;
+    curve.push({ x: stepsDone, y: record.lossNats });
+    const seconds = (performance.now() - start) / 1000;
+    const rate = (stepsDone - stepsAtStart) / seconds;
+    await progress.update({
+      detail: `${spec.family} ${spec.arm}, seed ${spec.training.seed}`,
+      step: stepsDone,
+      steps,
+      lossNats: record.lossNats,
+      tokensPerSecond: record.tokensPerSecond,
+      etaSeconds: rate > 0 ? (steps - stepsDone) / rate : Infinity,
+      curve,
+    });
+  };
+}
+
+/**
+ * The share of a preset's steps that fits its time on this backend: all of them with TensorFlow or
+ * a GPU, a twentieth on wasm and plain JavaScript, whose steps take that much longer.
+ */
+export function stepShare({ preset }: NotebookParameters, log = console.log): number {
+  const backend = engineStatus()?.backend;
+  if (preset !== "quick" || backend === "tensorflow" || backend === "webgpu") return 1;
+  log(`${backend} is slow: preset quick trains a twentieth of its steps here`);
+  return 1 / 20;
+}
+
+/** One line: how many runs were trained now and how many were taken from where. */
+export function describeSources(results: readonly RunResult[]): string {
+  const count = (source: RunResult["source"]) =>
+    results.filter((run) => run.source === source).length;
+  return `${results.length} runs: ${count("trained")} trained now, ${count("stored")} from runs/, ${
+    count("published")
+  } from data/runs/`;
+}
+
+/** Where the claims of this execution were measured. */
+export async function claimContext({ preset }: NotebookParameters) {
+  const backend = engineStatus()?.backend ?? "none";
+  return { preset, backend, git: await gitCommit() };
+}
+
+/** Writes the rows of a notebook to `out/results`, where `deno task reproduce` collects them. */
+export async function recordClaims(notebook: string, rows: readonly ClaimRow[]): Promise<void> {
+  await writeClaims(PROJECT_FOLDERS.results, notebook, rows);
+}

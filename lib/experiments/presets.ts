@@ -1,0 +1,115 @@
+/**
+ * The sizes of the experiments: data, not code. `quick` is for a first look and for tests, `small`
+ * for the committed results on two CPU cores, `paper` is the paper's configuration for a GPU.
+ */
+
+import { UserError } from "../errors.ts";
+import type { DataSpec } from "./data.ts";
+
+export const PRESETS = ["quick", "small", "paper"] as const;
+export type PresetName = (typeof PRESETS)[number];
+
+/** @throws UserError for a name that is no preset. */
+export function checkPreset(name: string): PresetName {
+  if (!(PRESETS as readonly string[]).includes(name)) {
+    throw new UserError(`unknown preset "${name}"; expected one of ${PRESETS.join(", ")}`);
+  }
+  return name as PresetName;
+}
+
+/** The sizes of one family's causal model, which are its decoder's too, and of its encoder. */
+export type FamilySizes = Readonly<{
+  width: number;
+  encoderWidth: number;
+  layerCount: number;
+  /** Of transformers. */
+  headCount: number;
+  peakRate: number;
+}>;
+
+/** Notebook 01: causal against encoder-augmented models (paper §9 E13–E15, E17). */
+export type BaselinePreset = Readonly<{
+  packed: DataSpec;
+  /** The same text, a paragraph a sample, left-padded; null leaves that part out. */
+  padded: DataSpec | null;
+  families: Readonly<Record<"mixer" | "transformer", FamilySizes>>;
+  /** Numbers handed to the decoder; the first is the one used where only one is. */
+  embeddingSizes: readonly number[];
+  batchSize: number;
+  steps: number;
+  warmupSteps: number;
+  logEvery: number;
+  evaluateEvery: number;
+  seeds: readonly number[];
+}>;
+
+const FAMILIES: BaselinePreset["families"] = {
+  mixer: { width: 64, encoderWidth: 32, layerCount: 4, headCount: 4, peakRate: 2e-3 },
+  transformer: { width: 64, encoderWidth: 32, layerCount: 4, headCount: 4, peakRate: 2e-3 },
+};
+
+const PACKED: DataSpec = {
+  corpus: "sotu",
+  vocabSize: 2048,
+  unit: "document",
+  layout: "packed",
+  contextLength: 128,
+  heldOutWindows: 256,
+};
+
+const PADDED: DataSpec = { ...PACKED, unit: "paragraph", layout: "padded" };
+
+export const BASELINE_PRESETS: Readonly<Record<PresetName, BaselinePreset>> = {
+  quick: {
+    packed: PACKED,
+    padded: null,
+    families: FAMILIES,
+    embeddingSizes: [8],
+    batchSize: 32,
+    steps: 150,
+    warmupSteps: 15,
+    logEvery: 10,
+    evaluateEvery: 50,
+    seeds: [1],
+  },
+  small: {
+    packed: PACKED,
+    padded: PADDED,
+    families: FAMILIES,
+    embeddingSizes: [8, 2],
+    batchSize: 32,
+    steps: 600,
+    warmupSteps: 50,
+    logEvery: 20,
+    evaluateEvery: 100,
+    seeds: [1, 2, 3],
+  },
+  paper: {
+    packed: { ...PACKED, vocabSize: 8000, contextLength: 1024, heldOutWindows: 1024 },
+    padded: { ...PADDED, vocabSize: 8000, contextLength: 1024, heldOutWindows: 1024 },
+    families: {
+      mixer: { width: 1024, encoderWidth: 256, layerCount: 16, headCount: 4, peakRate: 5e-4 },
+      transformer: { width: 512, encoderWidth: 256, layerCount: 16, headCount: 4, peakRate: 2e-4 },
+    },
+    embeddingSizes: [64],
+    batchSize: 64,
+    steps: 200_000,
+    warmupSteps: 500,
+    logEvery: 500,
+    evaluateEvery: 4000,
+    seeds: [42, 43, 44],
+  },
+};
+
+/** A preset with a share of its steps, for backends on which a step takes longer. */
+export function scaleSteps(preset: BaselinePreset, share: number): BaselinePreset {
+  if (share === 1) return preset;
+  const steps = Math.max(12, Math.round(preset.steps * share));
+  return {
+    ...preset,
+    steps,
+    warmupSteps: Math.max(1, Math.round(steps / 10)),
+    logEvery: 2,
+    evaluateEvery: Math.ceil(steps / 3),
+  };
+}

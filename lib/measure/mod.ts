@@ -1,0 +1,4 @@
+/** Bits per byte with everything paid, statistics with intervals, and verdicts on claims. */
+export * from "./accounting.ts";
+export * from "./statistics.ts";
+export * from "./verdict.ts";

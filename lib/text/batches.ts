@@ -1,0 +1,119 @@
+/** Windows in batches: shuffled without end for training, in order for evaluation. */
+
+import { UserError } from "../errors.ts";
+import { createRandom } from "../random.ts";
+import type { Windows } from "./windows.ts";
+
+/** Where a `BatchIterator` stands; plain data, stored in checkpoints. */
+export interface BatchPosition {
+  readonly epoch: number;
+  /** Batches of this epoch already given. */
+  readonly index: number;
+}
+
+function checkBatchSize(batchSize: number): void {
+  if (!Number.isInteger(batchSize) || batchSize < 1) {
+    throw new UserError(`expected a batch of 1 window or more, found ${batchSize}`);
+  }
+}
+
+/** Writes windows, given by number, row after row. */
+function gatherRows(windows: Windows, rows: ArrayLike<number>): Int32Array {
+  const { contextLength, ids } = windows;
+  const batch = new Int32Array(rows.length * contextLength);
+  for (let i = 0; i < rows.length; i++) {
+    const start = rows[i]! * contextLength;
+    batch.set(ids.subarray(start, start + contextLength), i * contextLength);
+  }
+  return batch;
+}
+
+/**
+ * Batches of windows without end. Every epoch goes through the windows in an order of its own, a
+ * pure function of seed and epoch, and drops the windows left over from full batches; so the
+ * position alone is enough to go on exactly where another iterator stopped.
+ */
+export class BatchIterator {
+  readonly #windows: Windows;
+  readonly #batchSize: number;
+  readonly #seed: number;
+  readonly #batchesPerEpoch: number;
+  #epoch: number;
+  #index: number;
+  #order: Int32Array | undefined;
+
+  /** Throws `UserError` if a batch is larger than the windows or the position lies outside. */
+  constructor(
+    windows: Windows,
+    options: {
+      readonly batchSize: number;
+      readonly seed: number;
+      readonly position?: BatchPosition;
+    },
+  ) {
+    const { batchSize, seed, position = { epoch: 0, index: 0 } } = options;
+    checkBatchSize(batchSize);
+    if (batchSize > windows.count) {
+      throw new UserError(
+        `expected a batch of at most ${windows.count} windows, found ${batchSize}: ` +
+          `use a smaller batch, a shorter context or more text`,
+      );
+    }
+    if (!Number.isSafeInteger(seed)) throw new UserError(`expected an integer seed, found ${seed}`);
+    this.#windows = windows;
+    this.#batchSize = batchSize;
+    this.#seed = seed;
+    this.#batchesPerEpoch = Math.floor(windows.count / batchSize);
+    const { epoch, index } = position;
+    if (
+      !Number.isSafeInteger(epoch) || epoch < 0 || !Number.isInteger(index) || index < 0 ||
+      index >= this.#batchesPerEpoch
+    ) {
+      throw new UserError(
+        `expected a position of epoch ≥ 0 and index 0 … ${this.#batchesPerEpoch - 1}, found ` +
+          `epoch ${epoch}, index ${index}: resume with the data and batch size of the run`,
+      );
+    }
+    this.#epoch = epoch;
+    this.#index = index;
+  }
+
+  /** Where the next batch comes from. */
+  get position(): BatchPosition {
+    return { epoch: this.#epoch, index: this.#index };
+  }
+
+  /** The next batch, B × N ids row by row, and the epoch it belongs to. */
+  next(): { ids: Int32Array; epoch: number } {
+    const epoch = this.#epoch;
+    this.#order ??= createRandom(this.#seed)
+      .stream(`batches of epoch ${epoch}`)
+      .permutation(this.#windows.count);
+    const start = this.#index * this.#batchSize;
+    const ids = gatherRows(this.#windows, this.#order.subarray(start, start + this.#batchSize));
+    this.#index++;
+    if (this.#index === this.#batchesPerEpoch) {
+      this.#epoch++;
+      this.#index = 0;
+      this.#order = undefined;
+    }
+    return { ids, epoch };
+  }
+}
+
+/**
+ * All windows once, in order. `start` is the number of a batch's first window. The last batch is
+ * filled up by repeating its last window, so that all batches have one shape; `rows` says how many
+ * of its rows count.
+ */
+export function* batchesInOrder(
+  windows: Windows,
+  batchSize: number,
+): Generator<{ ids: Int32Array; start: number; rows: number }> {
+  checkBatchSize(batchSize);
+  for (let start = 0; start < windows.count; start += batchSize) {
+    const rows = Math.min(batchSize, windows.count - start);
+    const numbers = Array.from({ length: batchSize }, (_, i) => start + Math.min(i, rows - 1));
+    yield { ids: gatherRows(windows, numbers), start, rows };
+  }
+}

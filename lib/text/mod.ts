@@ -1,0 +1,11 @@
+/** Corpora, tokenized corpora, sample windows and batches (paper §2.8, §7). No tensors. */
+export { batchesInOrder, BatchIterator } from "./batches.ts";
+export type { BatchPosition } from "./batches.ts";
+export { loadCorpus } from "./corpus.ts";
+export type { Corpus, CorpusOptions } from "./corpus.ts";
+export type { TextDocument } from "./document.ts";
+export { splitParagraphs } from "./paragraphs.ts";
+export { prepareCorpus } from "./tokenized_corpus.ts";
+export type { PrepareOptions, TokenizedCorpus, TokenizedDocuments } from "./tokenized_corpus.ts";
+export { makeWindows } from "./windows.ts";
+export type { Layout, WindowOptions, Windows } from "./windows.ts";

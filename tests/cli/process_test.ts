@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { lastLines, runChild } from "../../lib/cli/_process.ts";
+import { UserError } from "../../lib/errors.ts";
+
+const processModule = new URL("../../lib/cli/_process.ts", import.meta.url).href;
+
+Deno.test("runChild() collects lines as they come and the exit code", async () => {
+  const lines: string[] = [];
+  const code = 'console.log("a\\nb"); console.error("c"); Deno.exit(3)';
+  const result = await runChild(Deno.execPath(), ["eval", code], {
+    onLine: (line) => lines.push(line),
+  });
+  assert.equal(result.code, 3);
+  assert.equal(result.stdout, "a\nb");
+  assert.deepEqual(lines.toSorted(), ["a", "b", "c"]);
+  assert.equal(lastLines(result.stdout, 1), "  b");
+  assert.equal(lastLines("a\nabcdef\n", 2, 4), "  a\n  abc…");
+});
+
+Deno.test("runChild() says when there is no such program", async () => {
+  await assert.rejects(runChild("no-such-program-here", []), (error) => {
+    assert.ok(error instanceof UserError);
+    assert.match(error.message, /cannot start no-such-program-here/);
+    return true;
+  });
+});
+
+Deno.test({
+  name: "runChild() passes Ctrl-C on, kills what does not end, and reports the interruption",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    // The grandchild ignores SIGINT; the child between reports its process id, then is interrupted.
+    const stubborn = 'Deno.addSignalListener("SIGINT", () => {}); console.log(Deno.pid); ' +
+      "setTimeout(() => {}, 60_000)";
+    const parent = `
+      import { Interrupted, runChild } from ${JSON.stringify(processModule)};
+      try {
+        await runChild(Deno.execPath(), ["eval", ${JSON.stringify(stubborn)}], {
+          graceMilliseconds: 200,
+          onLine: (line) => console.log(line),
+        });
+      } catch (error) {
+        console.log(error instanceof Interrupted ? "interrupted" : String(error));
+      }`;
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["eval", "--no-check", parent],
+      stdout: "piped",
+    }).spawn();
+    let said = "";
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+      if (said === "") child.kill("SIGINT");
+      said += text;
+    }
+    await child.status;
+    const [pid = "", outcome] = said.trim().split("\n");
+    assert.equal(outcome, "interrupted");
+    assert.throws(() => Deno.kill(Number(pid), "SIGCONT"), "the grandchild has ended");
+  },
+});

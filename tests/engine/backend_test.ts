@@ -1,0 +1,230 @@
+/** A process chooses its backend once, so each of these tests starts one of its own. */
+
+import assert from "node:assert/strict";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { findTensorFlowLibrary } from "../../lib/engine/_library.ts";
+import type { EngineStatus } from "../../lib/engine/mod.ts";
+
+const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
+
+type Failure = { error: string; isUserError: boolean };
+type Outcome = { status: EngineStatus; lines: string[]; stderr: string };
+
+/** Runs the calls of a process of its own, in `folder`, and returns what the last one gave. */
+async function run(
+  environment: Readonly<Record<string, string>>,
+  calls: string,
+  folder: string,
+): Promise<{ result: unknown; lines: string[]; stderr: string }> {
+  const script = `
+    import { engineStatus, initEngine } from "./lib/engine/mod.ts";
+    import { UserError } from "./lib/errors.ts";
+    const lines = [];
+    const log = (line) => lines.push(line);
+    let result;
+    try {
+      result = await (async () => { ${calls} })();
+    } catch (error) {
+      result = { error: error.message, isUserError: error instanceof UserError };
+    }
+    console.log(JSON.stringify({ result, lines }));
+  `;
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--no-check", script],
+    cwd: folder,
+    env: { KYL_BACKEND: "", LIBTENSORFLOW: "", NO_COLOR: "1", ...environment },
+  }).output();
+  const [out, error] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  assert.ok(success, `the process failed: ${error}`);
+  return { ...JSON.parse(out!), stderr: error! };
+}
+
+const INIT = "return await initEngine({ log });";
+
+async function start(
+  environment: Readonly<Record<string, string>> = {},
+  calls = INIT,
+  folder = PROJECT,
+): Promise<Outcome> {
+  const { result, ...output } = await run(environment, calls, folder);
+  assert.ok(!("error" in (result as object)), `expected a start, found ${JSON.stringify(result)}`);
+  return { status: result as EngineStatus, ...output };
+}
+
+/** The one-line message of the UserError that the calls end with. */
+async function startError(
+  environment: Readonly<Record<string, string>>,
+  calls = INIT,
+  folder = PROJECT,
+): Promise<string> {
+  const { result } = await run(environment, calls, folder);
+  const { error, isUserError } = result as Failure;
+  assert.ok(isUserError, `expected a UserError, found ${JSON.stringify(result)}`);
+  assert.doesNotMatch(error, /\n/);
+  return error;
+}
+
+/** Calls `use` with a folder that holds the engine, but no `.venv`. */
+async function withoutVirtualEnvironment(use: (folder: string) => Promise<void>): Promise<void> {
+  const cache = join(PROJECT, ".cache");
+  mkdirSync(cache, { recursive: true });
+  const folder = mkdtempSync(join(cache, "engine_test_"));
+  try {
+    for (const part of ["engine", "errors.ts", "random.ts"]) {
+      cpSync(join(PROJECT, "lib", part), join(folder, "lib", part), { recursive: true });
+    }
+    await use(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const hasLibrary = findTensorFlowLibrary().path !== null;
+const hasGpu = await hasWebGpu();
+const hasSystemLibrary = findTensorFlowLibrary({ root: tmpdir() }).path !== null;
+
+/** Whether WebGPU starts: asked in a process of its own, see `_backends.ts`. */
+async function hasWebGpu(): Promise<boolean> {
+  const { result } = await run({ KYL_BACKEND: "webgpu" }, INIT, PROJECT);
+  return !("error" in (result as object));
+}
+
+/** A test that needs something of this machine; its name says so where that is missing. */
+function testIf(present: boolean, missing: string, name: string, fn: () => Promise<void>): void {
+  Deno.test({ name: present ? name : `${name} [NOT RUN: ${missing}]`, ignore: !present, fn });
+}
+
+testIf(hasLibrary, "no libtensorflow here", "initEngine() prefers TensorFlow", async () => {
+  const { status, lines, stderr } = await start();
+  assert.equal(status.backend, "tensorflow");
+  assert.equal(status.reason, "first choice");
+  assert.match(status.tensorflow!.version, /^2\.\d+/);
+  assert.equal(status.tensorflow!.library, findTensorFlowLibrary().path);
+  assert.equal(lines.length, 1);
+  assert.match(lines[0]!, /^engine: tensorflow 2\.\S+ on (CPU|GPU \(.*\)) \(first choice\)$/);
+  assert.equal(stderr, "", "native code must not write to the terminal");
+});
+
+testIf(
+  !hasSystemLibrary && !hasGpu,
+  "a libtensorflow in the system's folders or a GPU",
+  "initEngine() falls back to wasm and says why",
+  () =>
+    withoutVirtualEnvironment(async (folder) => {
+      const { status, lines } = await start({}, INIT, folder);
+      assert.equal(status.backend, "wasm");
+      assert.deepEqual(status.unavailable.map((one) => one.backend), ["tensorflow", "webgpu"]);
+      assert.equal(lines.length, 1);
+      assert.match(
+        lines[0]!,
+        /^engine: wasm on WebAssembly \(no tensorflow \(libtensorflow not found in .*\.venv.*\), no webgpu \(.+\)\)$/,
+      );
+    }),
+);
+
+testIf(
+  !hasSystemLibrary,
+  "a libtensorflow in the system's folders",
+  "initEngine() says how to get TensorFlow when it is forced and absent",
+  () =>
+    withoutVirtualEnvironment(async (folder) => {
+      const message = await startError({ KYL_BACKEND: "tensorflow" }, INIT, folder);
+      assert.match(message, /^backend tensorflow is not available: libtensorflow not found in /);
+      assert.match(message, /\.venv.*; run "deno task setup".*or set LIBTENSORFLOW/);
+    }),
+);
+
+testIf(
+  !hasGpu,
+  "a GPU is present",
+  "initEngine() says what WebGPU needs when it is forced and absent",
+  async () => {
+    assert.match(
+      await startError({ KYL_BACKEND: "webgpu" }),
+      /^backend webgpu is not available: .*adapter.*; it needs a GPU with a driver/,
+    );
+  },
+);
+
+Deno.test("initEngine() refuses an unknown backend and lists the known ones", async () => {
+  assert.equal(
+    await startError({ KYL_BACKEND: "metal" }),
+    'unknown backend "metal"; expected one of tensorflow, webgpu, wasm, cpu',
+  );
+});
+
+Deno.test("initEngine() refuses a LIBTENSORFLOW that does not exist", async () => {
+  // It must not fall back, neither to another library nor to another backend.
+  const message = await startError({ LIBTENSORFLOW: "/nowhere/libtensorflow.so.2" });
+  assert.match(
+    message,
+    /^LIBTENSORFLOW names \/nowhere\/libtensorflow\.so\.2, which does not exist/,
+  );
+  assert.match(message, /correct it, or unset it to search \.venv and the system$/);
+});
+
+Deno.test("initEngine() refuses a LIBTENSORFLOW that is no library", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "engine_test_"));
+  const file = join(folder, "libtensorflow.so.2");
+  writeFileSync(file, "not a library\n");
+  try {
+    const message = await startError({ LIBTENSORFLOW: file });
+    assert.ok(message.startsWith(`LIBTENSORFLOW names ${file}, which is not a TensorFlow 2`));
+    assert.match(message, /correct it, or unset it to search \.venv and the system$/);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+Deno.test("initEngine() starts the forced backend, whatever LIBTENSORFLOW names", async () => {
+  const { status, lines } = await start({ KYL_BACKEND: "wasm", LIBTENSORFLOW: "/nowhere/x" });
+  assert.equal(status.backend, "wasm");
+  assert.deepEqual(lines, ["engine: wasm on WebAssembly (forced by KYL_BACKEND)"]);
+});
+
+Deno.test("initEngine() puts the option before the variable", async () => {
+  const calls = 'return await initEngine({ log, backend: "cpu" });';
+  const { status } = await start({ KYL_BACKEND: "wasm" }, calls);
+  assert.equal(status.backend, "cpu");
+  assert.equal(status.reason, "forced by an option");
+});
+
+Deno.test("initEngine() starts once and logs once", async () => {
+  const calls = `
+    const before = engineStatus();
+    const first = await initEngine({ log, backend: "wasm" });
+    const second = await initEngine({ log });
+    return { ...first, same: first === second && first === engineStatus() && before === null };
+  `;
+  const { status, lines } = await start({}, calls);
+  assert.equal((status as EngineStatus & { same: boolean }).same, true);
+  assert.equal(lines.length, 1);
+});
+
+Deno.test("initEngine() refuses another backend in the same process", async () => {
+  const calls = `
+    await initEngine({ log, backend: "wasm" });
+    await initEngine({ log, backend: "cpu" });
+  `;
+  assert.equal(
+    await startError({}, calls),
+    "the engine already runs on wasm, so cpu cannot be used in this process; restart it",
+  );
+});
+
+testIf(
+  hasGpu,
+  "no hardware GPU that WebGPU can use",
+  "the engine's operations are right on WebGPU",
+  async () => {
+    const { success, stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["test", "--allow-all", "--no-check", "ops_test.ts", "noise_test.ts", "tree_test.ts"],
+      cwd: fileURLToPath(new URL(".", import.meta.url)),
+      env: { KYL_BACKEND: "webgpu" },
+    }).output();
+    assert.ok(success, new TextDecoder().decode(stdout));
+  },
+);

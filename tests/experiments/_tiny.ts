@@ -1,0 +1,73 @@
+/** A corpus of a few kilobytes and specifications of runs that take a second. */
+
+import { join } from "node:path";
+import type { RunSpec } from "../../lib/experiments/mod.ts";
+import { type BackboneConfig, type ModelConfig } from "../../lib/models/mod.ts";
+import { createRandom } from "../../lib/random.ts";
+import { ADAMW_DEFAULTS } from "../../lib/train/mod.ts";
+
+const WORDS = ["the", "union", "of", "states", "is", "strong", "and", "small", "congress", "today"];
+
+/** Forty documents of random sentences, always the same. */
+export function tinyCorpus(): Record<string, string> {
+  const random = createRandom(5).stream("tiny corpus");
+  const word = () => WORDS[Math.floor(random.uniform() * WORDS.length)]!;
+  const documents = Array.from(
+    { length: 40 },
+    () => Array.from({ length: 120 }, word).join(" ") + ".\n",
+  );
+  return { "corpus.jsonl": documents.map((text) => JSON.stringify({ text })).join("\n") };
+}
+
+const VOCABULARY = 270;
+const CONTEXT = 8;
+
+/** Runs of twelve steps, by model. */
+export function tinySpec(
+  folder: string,
+  model: "clm" | "eem" | "zeros",
+  changes: Partial<RunSpec["training"]> = {},
+): RunSpec {
+  const backbone = (width: number, contextLength: number): BackboneConfig => ({
+    architecture: "mixer",
+    vocabSize: VOCABULARY,
+    contextLength,
+    width,
+    layerCount: 1,
+  });
+  const decoder = backbone(8, CONTEXT + 1);
+  const models: Record<typeof model, ModelConfig> = {
+    clm: { kind: "causal", backbone: backbone(8, CONTEXT) },
+    zeros: { kind: "augmented", memory: "zeros", decoder },
+    eem: {
+      kind: "augmented",
+      memory: "embedding",
+      encoder: backbone(4, CONTEXT),
+      decoder,
+      embeddingSize: 2,
+    },
+  };
+  return {
+    arm: model,
+    family: "mixer",
+    data: {
+      corpus: join(folder, "corpus.jsonl"),
+      vocabSize: VOCABULARY,
+      unit: "document",
+      layout: "packed",
+      contextLength: CONTEXT,
+      heldOutWindows: 16,
+    },
+    quantizedBits: [4, 8],
+    training: {
+      model: models[model],
+      optimizer: ADAMW_DEFAULTS,
+      schedule: { peakRate: 0.01, warmupSteps: 2, steps: 12 },
+      batchSize: 8,
+      seed: 3,
+      logEvery: 2,
+      evaluateEvery: 4,
+      ...changes,
+    },
+  };
+}

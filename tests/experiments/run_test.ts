@@ -1,0 +1,192 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { initEngine, memory } from "../../lib/engine/mod.ts";
+import {
+  loadWeights,
+  publishRun,
+  readFinishedRun,
+  runAll,
+  type RunOptions,
+  type RunRecord,
+  type RunResult,
+  weightsPath,
+} from "../../lib/experiments/mod.ts";
+import { UserError } from "../../lib/errors.ts";
+import { leavesOf } from "../../lib/engine/mod.ts";
+import { withFiles } from "../text/_temporary.ts";
+import { tinyCorpus, tinySpec } from "./_tiny.ts";
+
+await initEngine({ log: () => {} });
+
+function optionsIn(folder: string): RunOptions & { folders: { runs: string; published: string } } {
+  return {
+    folders: { runs: join(folder, "runs"), published: join(folder, "published") },
+    cacheFolder: join(folder, "cache"),
+  };
+}
+
+/** Records without what a clock decides. */
+function timeless(records: readonly RunRecord[]): unknown[] {
+  return records.map((record) => ({ ...record, tokensPerSecond: undefined }));
+}
+
+async function weightsOf(folder: string, run: RunResult): Promise<Uint8Array> {
+  return await Deno.readFile(weightsPath(optionsIn(folder).folders, run.config.id));
+}
+
+Deno.test("runAll() trains once, then takes the stored run, then the published one", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const options = optionsIn(folder);
+    const [trained] = await runAll([tinySpec(folder, "eem")], options);
+    assert.equal(trained!.source, "trained");
+    const [stored] = await runAll([tinySpec(folder, "eem")], options);
+    assert.equal(stored!.source, "stored");
+    assert.deepEqual(stored!.records, trained!.records);
+
+    await publishRun(options.folders, trained!);
+    await Deno.remove(options.folders.runs, { recursive: true });
+    const [published] = await runAll([tinySpec(folder, "eem")], options);
+    assert.equal(published!.source, "published");
+    assert.deepEqual(published!.records, trained!.records);
+    await assert.rejects(
+      loadWeights(options.folders, published!.config),
+      (error) => error instanceof UserError && /expected the weights.*--fresh/.test(error.message),
+    );
+
+    const [fresh] = await runAll([tinySpec(folder, "eem")], { ...options, fresh: true });
+    assert.equal(fresh!.source, "trained");
+    assert.deepEqual(timeless(fresh!.records), timeless(trained!.records));
+  }));
+
+Deno.test("runAll() records training, evaluations at their steps, measurements and the end", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const [run] = await runAll([tinySpec(folder, "eem")], optionsIn(folder));
+    const steps = (type: "train" | "evaluation") =>
+      run!.records.flatMap((record) =>
+        "step" in record && record.type === type ? [record.step] : []
+      );
+    assert.deepEqual(steps("train"), [2, 4, 6, 8, 10, 12]);
+    assert.deepEqual(steps("evaluation"), [4, 8, 12]);
+    const measured = run!.records.filter((record) => record.type === "measurement");
+    assert.deepEqual(
+      measured.map((record) => "bits" in record ? [record.what, record.bits] : [record.what]),
+      [["quantized embedding", 4], ["quantized embedding", 8], ["foreign embedding"]],
+    );
+    const last = run!.records.findLast((record) => record.type === "evaluation")!;
+    assert.equal(last.scoredTokens, 16 * 7);
+    assert.equal(last.tokens, 12 * 8 * 8);
+    const eightBits = measured[1]!.lossNats;
+    assert.ok(Math.abs(eightBits - last.lossNats) < 0.01, "8 bits change little");
+    assert.notEqual(measured[0]!.lossNats, last.lossNats);
+    assert.deepEqual(run!.records.at(-1), {
+      type: "end",
+      step: 12,
+      tokens: 768,
+      reason: "finished",
+    });
+  }));
+
+Deno.test("runAll() stopped at any record and run again equals an uninterrupted run bit by bit", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const spec = tinySpec(folder, "eem");
+    const options = optionsIn(folder);
+    const [whole] = await runAll([spec], { ...options, fresh: true });
+    const wholeWeights = await weightsOf(folder, whole!);
+    for (let stopAt = 1; stopAt <= 7; stopAt++) {
+      await Deno.remove(options.folders.runs, { recursive: true });
+      const controller = new AbortController();
+      let seen = 0;
+      const onProgress = () => {
+        if (++seen === stopAt) controller.abort();
+      };
+      await assert.rejects(
+        runAll([spec], { ...options, signal: controller.signal, onProgress }),
+        (error) =>
+          error instanceof UserError && /stopped mixer eem, seed 3 after step/.test(error.message),
+      );
+      assert.equal(await readFinishedRun(options.folders, whole!.config.id), null);
+      const [resumed] = await runAll([spec], options);
+      assert.equal(resumed!.source, "trained");
+      assert.deepEqual(timeless(resumed!.records), timeless(whole!.records));
+      assert.deepEqual(await weightsOf(folder, resumed!), wholeWeights);
+    }
+  }));
+
+Deno.test("runAll() goes on from the last checkpoint after a crash, without doubled records", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const spec = tinySpec(folder, "clm");
+    const options = optionsIn(folder);
+    const [whole] = await runAll([spec], options);
+    const runFolder = join(options.folders.runs, whole!.config.id);
+    for (let crashAt = 1; crashAt <= 8; crashAt++) {
+      await Deno.remove(options.folders.runs, { recursive: true });
+      let seen = 0;
+      const onProgress = () => {
+        if (++seen === crashAt) throw new Error("crash");
+      };
+      // Every second record is followed by a checkpoint, so that some are newer than it.
+      const crashed = runAll([spec], { ...options, onProgress, checkpointSeconds: crashAt % 2 });
+      await assert.rejects(crashed, /crash/);
+      await Deno.writeTextFile(join(runFolder, "records.jsonl"), `{"type":"tra`, { append: true });
+      const [resumed] = await runAll([spec], options);
+      assert.deepEqual(timeless(resumed!.records), timeless(whole!.records));
+    }
+  }));
+
+Deno.test("runAll() frees its tensors", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    await runAll([tinySpec(folder, "eem")], optionsIn(folder));
+    const before = memory().numTensors;
+    await runAll([tinySpec(folder, "eem", { seed: 4 })], optionsIn(folder));
+    assert.equal(memory().numTensors, before);
+  }));
+
+Deno.test("runAll() ends a diverging run with a message and keeps the last good state", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const schedule = { peakRate: 1e6, warmupSteps: 0, steps: 12 };
+    const spec = tinySpec(folder, "clm", { schedule });
+    const options = optionsIn(folder);
+    await assert.rejects(
+      runAll([spec], options),
+      (error) =>
+        error instanceof UserError &&
+        /diverged at step \d+; the last good state is in .*; lower the learning rate/
+          .test(error.message),
+    );
+    const [folderName] = [...Deno.readDirSync(options.folders.runs)].map((entry) => entry.name);
+    assert.ok(
+      (await Deno.stat(join(options.folders.runs, folderName!, "checkpoint.safetensors"))).size > 0,
+    );
+  }));
+
+Deno.test("runAll() names a checkpoint that is damaged", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const options = optionsIn(folder);
+    const controller = new AbortController();
+    const stopped = runAll([tinySpec(folder, "clm")], {
+      ...options,
+      signal: controller.signal,
+      onProgress: () => controller.abort(),
+    });
+    await assert.rejects(stopped, UserError);
+    const [run] = [...Deno.readDirSync(options.folders.runs)];
+    const path = join(options.folders.runs, run!.name, "checkpoint.safetensors");
+    const bytes = await Deno.readFile(path);
+    await Deno.writeFile(path, bytes.subarray(0, bytes.length - 10));
+    await assert.rejects(
+      runAll([tinySpec(folder, "clm")], options),
+      (error) =>
+        error instanceof UserError && error.message.includes(path) &&
+        /expected a complete safetensors file/.test(error.message),
+    );
+  }));
+
+Deno.test("loadWeights() gives the trained parameters", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const options = optionsIn(folder);
+    const [run] = await runAll([tinySpec(folder, "zeros")], options);
+    const params = await loadWeights(options.folders, run!.config);
+    const stored = await weightsOf(folder, run!);
+    assert.ok(leavesOf(params).every((leaf) => leaf.dataSync().every(Number.isFinite)));
+    assert.ok(stored.length > 4 * run!.config.facts.parameterCount);
+  }));

@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { mul, sum, type Tensor, tensor } from "../../lib/engine/mod.ts";
+import {
+  attention,
+  causalAttentionMask,
+  initAttention,
+  rotaryTable,
+  rotate,
+} from "../../lib/layers/mod.ts";
+import { createRandom } from "../../lib/random.ts";
+import { onEveryBackend } from "../_backends.ts";
+import { assertClose, normals, read } from "../_numbers.ts";
+
+const once = { oncePerBackend: true };
+
+onEveryBackend("rotate() turns channel pairs (e, e + E/2) by t · 10000^(−2e/E)", async () => {
+  const [length, width] = [5, 6];
+  const x = normals(length * width, 1);
+  const expected = Array.from({ length: length * width }, (_, i) => {
+    const [t, e] = [Math.floor(i / width), i % width];
+    const pair = e % 3;
+    const angle = t * 10000 ** (-2 * pair / width);
+    const [first, second] = [x[t * width + pair]!, x[t * width + pair + 3]!];
+    return e < 3
+      ? first * Math.cos(angle) - second * Math.sin(angle)
+      : second * Math.cos(angle) + first * Math.sin(angle);
+  });
+  const rotated = rotate(tensor(x, [1, 1, length, width]), rotaryTable(length, width));
+  assertClose(await read(rotated), expected, 1e-6, "rotated");
+}, once);
+
+onEveryBackend("rotate() makes products depend on distances only", async () => {
+  const [query, key] = [normals(4, 1), normals(4, 2)];
+  const table = rotaryTable(9, 4);
+  /** The product of the query at position `at` and the key `distance` before it. */
+  const product = async (at: number, distance: number) => {
+    const place = (vector: Float32Array, t: number): Tensor => {
+      const values = new Float32Array(9 * 4);
+      values.set(vector, 4 * t);
+      const rotated = rotate(tensor(values, [1, 1, 9, 4]), table);
+      return sum(rotated, 2); // all other positions are zero
+    };
+    return (await read(sum(mul(place(query, at), place(key, at - distance)))))[0]!;
+  };
+  assertClose([await product(8, 3)], [await product(3, 3)], 1e-5, "distance 3");
+  assert.ok(Math.abs(await product(8, 3) - await product(8, 1)) > 1e-2);
+}, once);
+
+onEveryBackend("causalAttentionMask() hides later keys and pads", async () => {
+  const { bias, sees } = causalAttentionMask(3, tensor([1, 1, 1, 0, 0, 1], [2, 3]));
+  assert.deepEqual(bias.shape, [2, 1, 3, 3]);
+  const visible = Array.from(await read(bias), (one) => one === 0 ? 1 : one <= -1e9 ? 0 : NaN);
+  // deno-fmt-ignore
+  assert.deepEqual(visible, [
+    1, 0, 0,  1, 1, 0,  1, 1, 1,
+    0, 0, 0,  0, 0, 0,  0, 0, 1,
+  ]);
+  assert.deepEqual(sees!.shape, [2, 1, 3, 1]);
+  assert.deepEqual([...await read(sees!)], [1, 1, 1, 0, 0, 1]);
+  const unpadded = causalAttentionMask(2, null);
+  assert.equal(unpadded.sees, null);
+  assert.deepEqual(Array.from(await read(unpadded.bias), (one) => one === 0), [
+    true,
+    false,
+    true,
+    true,
+  ]);
+}, { only: ["cpu", "tensorflow eager"] });
+
+onEveryBackend("attention() gives zero to queries that see no key", async () => {
+  const layer = initAttention(createRandom(1), 4, 0.5);
+  const x = tensor(normals(24, 1), [3, 2, 4]);
+  const mask = causalAttentionMask(3, tensor([1, 1, 1, 0, 0, 1], [2, 3]));
+  const output = await read(attention(layer, x, 2, rotaryTable(3, 2), mask));
+  const isZero = Array.from(
+    { length: 6 },
+    (_, row) => output.subarray(4 * row, 4 * row + 4).every((one) => one === 0),
+  );
+  // Rows of t, columns of samples: the second sample starts with two pads.
+  assert.deepEqual(isZero, [false, true, false, true, false, false]);
+}, once);
+
+onEveryBackend("attention() has heads of their own", async () => {
+  const identity = tensor([1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1], [4, 4]);
+  const one = { weight: identity };
+  const x = normals(12, 4);
+  const mask = causalAttentionMask(3, null);
+  const output = async (values: Float32Array) =>
+    await read(attention(
+      { query: one, key: one, value: one, output: one },
+      tensor(values, [3, 1, 4]),
+      2,
+      rotaryTable(3, 2),
+      mask,
+    ));
+  // With identity projections the second head (channels 2 and 3) must not see channel 0.
+  const changed = x.map((value, i) => i % 4 === 0 ? value + 1 : value);
+  const [before, after] = [await output(x), await output(changed)];
+  const moved = Array.from(before, (value, i) => Math.abs(value - after[i]!) > 1e-6);
+  assert.deepEqual(moved.map((one, i) => one && i % 4 >= 2), new Array(12).fill(false));
+  assert.ok(moved[4] && moved[5], "the first head must");
+}, once);
+
+onEveryBackend("initAttention() draws four different matrices without biases", async () => {
+  const layer = initAttention(createRandom(1), 6, 0.02);
+  assert.deepEqual(Object.keys(layer), ["query", "key", "value", "output"]);
+  const drawn = await Promise.all(
+    Object.values(layer).map(async ({ weight, bias }) => {
+      assert.deepEqual(weight.shape, [6, 6]);
+      assert.equal(bias, undefined);
+      return (await read(weight)).join();
+    }),
+  );
+  assert.equal(new Set(drawn).size, 4);
+}, { only: ["cpu"] });

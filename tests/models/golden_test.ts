@@ -1,0 +1,168 @@
+/** The models and the optimizer against an independent PyTorch implementation in float64. */
+
+import assert from "node:assert/strict";
+import {
+  disposeTree,
+  namedLeaves,
+  type Tensor,
+  transpose,
+  valueAndGradient,
+} from "../../lib/engine/mod.ts";
+import {
+  type AugmentedDecoder,
+  type AugmentedDecoderConfig,
+  type Model,
+  type ModelConfig,
+  modelLogits,
+  tokenLosses,
+} from "../../lib/models/mod.ts";
+import { initTrainState, stepScalars, type TrainState } from "../../lib/train/adamw.ts";
+import { learningRate } from "../../lib/train/schedule.ts";
+import { meanLoss } from "../../lib/train/step.ts";
+import { onEveryBackend } from "../_backends.ts";
+import { assertClose, read } from "../_numbers.ts";
+import { type Golden, GOLDEN_NAMES, loadGolden, shapesOf, trainStepOf } from "./_golden.ts";
+
+/** Rows `[B, N−1, …]` of the golden file, from slot `first`, in our order `[N−1, B, …]`. */
+function tokensFirst(golden: Golden, name: string, first: number): number[] {
+  const [batch, slots, width = 1] = golden.shape(name) as [number, number, number?];
+  const [, length] = golden.batch(0).shape as [number, number];
+  const numbers = golden.numbers(name);
+  return Array.from({ length: length - 1 }, (_, t) =>
+    Array.from({ length: batch }, (_, b) => {
+      const from = (b * slots + first + t) * width;
+      return [...numbers.subarray(from, from + width)];
+    })).flat(2);
+}
+
+const UNCOMPILED = ["tensorflow eager", "webgpu", "wasm", "cpu"];
+
+for (const name of GOLDEN_NAMES) {
+  const isAugmented = name.includes("eem");
+  // The models without a projection differ by its absence alone: one mode is enough.
+  const isVariant = name.includes("equal_widths");
+
+  onEveryBackend(`initModel() of ${name} has PyTorch's names and shapes`, () => {
+    const golden = loadGolden(name);
+    assert.deepEqual(shapesOf(golden.weights()), golden.parameters);
+  }, { only: ["cpu"] });
+
+  onEveryBackend(
+    `modelLogits(), tokenLosses() and gradient of ${name} agree with PyTorch`,
+    async (mode) => {
+      const golden = loadGolden(name);
+      const { config, padId } = golden;
+      const run = mode.compile((params: Model, idsBN: Tensor) => {
+        const losses = (params: Model) => tokenLosses(config, params, idsBN, { padId });
+        return {
+          logits: modelLogits(config, params, transpose(idsBN), { padId }),
+          ...losses(params),
+          ...valueAndGradient((params) => meanLoss(losses(params)), params),
+        };
+      });
+      const result = run(golden.weights(), golden.batch(0));
+      // The memory slot of an augmented decoder stands before the first token.
+      assertClose(
+        await read(result.logits),
+        tokensFirst(golden, "logits", isAugmented ? 1 : 0),
+        3e-6,
+        "logits",
+      );
+      assertClose(await read(result.lossTB), tokensFirst(golden, "tokenLosses", 0), 3e-6, "losses");
+      assert.deepEqual([...await read(result.scoredTB)], tokensFirst(golden, "scored", 0));
+      assertClose(await read(result.value), golden.numbers("loss"), 1e-6, "mean loss");
+      for (const { name, tensor } of namedLeaves(result.gradient)) {
+        const expected = golden.numbers(`gradients/${name}`);
+        assertClose(await read(tensor), expected, 1e-6, `gradient of ${name}`);
+      }
+      run.dispose();
+    },
+    { only: ["tensorflow graph", ...(isVariant ? [] : UNCOMPILED)] },
+  );
+
+  onEveryBackend(`compileTrainStep() of ${name} follows PyTorch's training`, async (mode) => {
+    const golden = loadGolden(name);
+    const { steps, warmupSteps, curveSteps, curveWarmupSteps, learningRate: peakRate } =
+      golden.training;
+    const step = trainStepOf(mode, golden);
+    const train = async (
+      schedule: { peakRate: number; steps: number; warmupSteps: number },
+      count: number,
+      batchOf: (index: number) => number,
+    ) => {
+      let state: TrainState<Model> = initTrainState(golden.weights());
+      const losses: number[] = [];
+      const norms: number[] = [];
+      for (let index = 0; index < count; index++) {
+        const scalars = stepScalars(learningRate(schedule, index), index);
+        const next = step(state, scalars, golden.batch(batchOf(index)));
+        disposeTree(state);
+        state = next.state;
+        losses.push((await read(next.loss))[0]!);
+        norms.push((await read(next.gradientNorm))[0]!);
+      }
+      return { state, losses, norms };
+    };
+
+    const few = await train({ peakRate, steps, warmupSteps }, steps, () => 0);
+    assertClose(few.losses, golden.numbers("stepLosses"), 1e-6, "losses");
+    assertClose(few.norms, golden.numbers("stepGradientNorms"), 2e-6, "gradient norms");
+    for (const { name, tensor } of namedLeaves(few.state.params)) {
+      const [before, after, gradient] = ["weights", "afterSteps", "gradients"].map((what) =>
+        golden.numbers(`${what}/${name}`)
+      );
+      (await read(tensor)).forEach((weight, i) => {
+        const size = Math.abs(gradient![i]!);
+        if (size === 0) assert.equal(weight, before![i], `${name} ${i} must not move`);
+        // Gradients between are rounding noise, which AdamW turns into whole steps.
+        if (size > golden.training.negligibleGradient) {
+          assertClose([weight], [after![i]!], 5e-6, `${name} ${i} after ${steps} steps`);
+        }
+      });
+    }
+
+    // Long runs where steps are fast; all modes agreed on the short one.
+    if (mode.name.startsWith("tensorflow") && mode.name !== "tensorflow eager") {
+      const schedule = { peakRate, steps: curveSteps, warmupSteps: curveWarmupSteps };
+      const curve = await train(schedule, curveSteps, (index) => index % 5);
+      assertClose(curve.losses, golden.numbers("curveLosses"), 1e-5, "loss curve");
+    }
+    step.dispose();
+  }, {
+    only: ["tensorflow graph", ...(isVariant ? [] : ["tensorflow xla", ...UNCOMPILED])],
+  });
+
+  if (!isAugmented) continue;
+
+  onEveryBackend(
+    `tokenLosses() of ${name} make PyTorch's embedding, and its losses without one`,
+    async (mode) => {
+      const golden = loadGolden(name);
+      const { padId } = golden;
+      const config = golden.config as AugmentedDecoderConfig & { memory: "embedding" };
+      const twin: ModelConfig = { kind: "augmented", memory: "zeros", decoder: config.decoder };
+      const run = mode.compile((params: AugmentedDecoder, idsBN: Tensor) => {
+        const options = { padId };
+        let zBP: Tensor | undefined;
+        tokenLosses(config, params, idsBN, { ...options, hook: (seen) => zBP = seen });
+        return {
+          seen: zBP!,
+          ...tokenLosses(twin, { decoder: params.decoder }, idsBN, options),
+        };
+      });
+      const params = golden.weights() as AugmentedDecoder;
+      const result = run(params, golden.batch(0));
+      assertClose(await read(result.seen), golden.numbers("embedding"), 3e-6, "embedding");
+      assertClose(
+        await read(result.lossTB),
+        tokensFirst(golden, "zeroMemoryTokenLosses", 0),
+        3e-6,
+        "zero-memory losses",
+      );
+      const mean = meanLoss({ lossTB: result.lossTB, scoredTB: result.scoredTB });
+      assertClose(await read(mean), golden.numbers("zeroMemoryLoss"), 1e-6, "zero-memory loss");
+      run.dispose();
+    },
+    { only: ["tensorflow graph", ...(isVariant ? [] : UNCOMPILED)] },
+  );
+}
