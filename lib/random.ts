@@ -48,7 +48,7 @@ export interface Random {
   bits(): number;
   /** The next number of [0, 1), with 32 random bits. */
   uniform(): number;
-  /** `count` numbers of [low, high). */
+  /** `count` numbers of [low, high], `high` only by rounding to float32. */
   uniforms(count: number, low: number, high: number): Float32Array<ArrayBuffer>;
   /** `count` numbers of the normal distribution. */
   normals(count: number, mean: number, deviation: number): Float32Array<ArrayBuffer>;

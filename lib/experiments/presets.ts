@@ -44,17 +44,23 @@ export type BaselinePreset = Readonly<{
 }>;
 
 const FAMILIES: BaselinePreset["families"] = {
-  mixer: { width: 64, encoderWidth: 32, layerCount: 4, headCount: 4, peakRate: 2e-3 },
-  transformer: { width: 64, encoderWidth: 32, layerCount: 4, headCount: 4, peakRate: 2e-3 },
+  mixer: { width: 64, encoderWidth: 32, layerCount: 3, headCount: 4, peakRate: 2e-3 },
+  transformer: { width: 64, encoderWidth: 32, layerCount: 3, headCount: 4, peakRate: 2e-3 },
 };
 
+/**
+ * Few entries and a short context, so that a minute of CPU sees millions of tokens: a lead needs
+ * long training more than it needs a large model (paper §14). Chosen on seed 1, which is not among
+ * the seeds below: with 2,048 entries the embedding was worth 0.011 nats after 6 million tokens,
+ * with 512 entries 0.038 after 8 million.
+ */
 const PACKED: DataSpec = {
   corpus: "sotu",
-  vocabSize: 2048,
+  vocabSize: 512,
   unit: "document",
   layout: "packed",
-  contextLength: 128,
-  heldOutWindows: 256,
+  contextLength: 64,
+  heldOutWindows: 512,
 };
 
 const PADDED: DataSpec = { ...PACKED, unit: "paragraph", layout: "padded" };
@@ -64,25 +70,25 @@ export const BASELINE_PRESETS: Readonly<Record<PresetName, BaselinePreset>> = {
     packed: PACKED,
     padded: null,
     families: FAMILIES,
-    embeddingSizes: [8],
-    batchSize: 32,
-    steps: 150,
-    warmupSteps: 15,
+    embeddingSizes: [4],
+    batchSize: 64,
+    steps: 300,
+    warmupSteps: 30,
     logEvery: 10,
     evaluateEvery: 50,
-    seeds: [1],
+    seeds: [2],
   },
   small: {
     packed: PACKED,
     padded: PADDED,
     families: FAMILIES,
-    embeddingSizes: [8, 2],
-    batchSize: 32,
-    steps: 600,
+    embeddingSizes: [4, 1],
+    batchSize: 64,
+    steps: 1500,
     warmupSteps: 50,
-    logEvery: 20,
-    evaluateEvery: 100,
-    seeds: [1, 2, 3],
+    logEvery: 50,
+    evaluateEvery: 150,
+    seeds: [2, 3, 4],
   },
   paper: {
     packed: { ...PACKED, vocabSize: 8000, contextLength: 1024, heldOutWindows: 1024 },

@@ -10,6 +10,7 @@ import {
   type Tensor,
   transpose,
 } from "../engine/mod.ts";
+import { UserError } from "../errors.ts";
 import type { Random } from "../random.ts";
 import {
   type AugmentedDecoder,
@@ -79,7 +80,11 @@ export function modelLogits(
     : augmentedLogits(config, params as AugmentedDecoder, idsNB, visibleBN, hook);
 }
 
-/** Cross-entropy of every scored token, in nats; ids int32 `[B, N]`, row by row as in a batch. */
+/**
+ * Cross-entropy of every scored token, in nats; ids int32 `[B, N]`, row by row as in a batch.
+ *
+ * @throws UserError when the samples' length is not the model's context.
+ */
 export function tokenLosses(
   config: ModelConfig,
   params: Model,
@@ -87,6 +92,11 @@ export function tokenLosses(
   options: BatchOptions,
 ): TokenLosses {
   const [batch, length] = idsBN.shape as [number, number];
+  if (length !== sampleLength(config)) {
+    throw new UserError(
+      `expected samples of ${sampleLength(config)} tokens, the model's context, found ${length}`,
+    );
+  }
   const idsNB = transpose(idsBN);
   const logits = modelLogits(config, params, idsNB, options);
   const targetsTB = slice(idsNB, [1, 0], [length - 1, batch]);

@@ -4,10 +4,11 @@
  * damaged later is told by length and checksum.
  */
 
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { UserError } from "../errors.ts";
+import { readFileIfPresent, writeFileAtomically } from "../files.ts";
 
 const FORMAT = "know-your-limits cache 1";
 
@@ -19,13 +20,8 @@ function headerOf(content: Uint8Array): Uint8Array {
 
 /** The content; "absent" if there is no such file, "damaged" if it is not what was written. */
 export async function readCacheFile(path: string): Promise<Uint8Array | "absent" | "damaged"> {
-  let file: Uint8Array;
-  try {
-    file = await readFile(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "absent";
-    throw error;
-  }
+  const file = await readFileIfPresent(path);
+  if (file === null) return "absent";
   const content = file.subarray(file.indexOf(0x0a) + 1);
   const header = headerOf(content);
   const isIntact = header.length + content.length === file.length &&
@@ -35,13 +31,9 @@ export async function readCacheFile(path: string): Promise<Uint8Array | "absent"
 
 /** Writes the content atomically, making the folder if need be. */
 export async function writeCacheFile(path: string, content: Uint8Array): Promise<void> {
-  const temporary = `${path}.${crypto.randomUUID()}.part`;
   try {
-    await mkdir(dirname(path), { recursive: true });
-    await writeFile(temporary, [headerOf(content), content]);
-    await rename(temporary, path);
+    await writeFileAtomically(path, Buffer.concat([headerOf(content), content]));
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => {}); // the first error is the one to tell
     throw new UserError(
       `${dirname(path)}: expected a cache folder to write to, found ${(error as Error).message}`,
     );

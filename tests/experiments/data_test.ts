@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import {
+  type DataSpec,
+  pickWindows,
+  prepareData,
+  type PreparedData,
+  scoredTokens,
+} from "../../lib/experiments/data.ts";
+import { UserError } from "../../lib/errors.ts";
+import type { Windows } from "../../lib/text/mod.ts";
+import { withFiles } from "../text/_temporary.ts";
+import { tinyCorpus } from "./_tiny.ts";
+
+const PAD = 1;
+
+/** Three windows of four: without pads, with one, with three. */
+const WINDOWS: Windows = {
+  contextLength: 4,
+  count: 3,
+  ids: Int32Array.of(5, 6, 7, 8, PAD, 9, 10, 11, PAD, PAD, PAD, 12),
+  realTokens: Int32Array.of(4, 3, 1),
+  byteCounts: Int32Array.of(30, 20, 10),
+  layout: "padded",
+};
+
+Deno.test("pickWindows() takes rows with all that belongs to them, in the order given", () => {
+  assert.deepEqual(pickWindows(WINDOWS, [2, 0, 2]), {
+    contextLength: 4,
+    count: 3,
+    ids: Int32Array.of(PAD, PAD, PAD, 12, 5, 6, 7, 8, PAD, PAD, PAD, 12),
+    realTokens: Int32Array.of(1, 4, 1),
+    byteCounts: Int32Array.of(10, 30, 10),
+    layout: "padded",
+  });
+  assert.equal(pickWindows(WINDOWS, []).count, 0);
+});
+
+Deno.test("scoredTokens() counts neither first positions nor pads", () => {
+  assert.equal(scoredTokens(WINDOWS, PAD), 3 + 3 + 1);
+  assert.equal(scoredTokens(pickWindows(WINDOWS, [0]), PAD), 3);
+  assert.equal(scoredTokens(WINDOWS, 99), 9);
+});
+
+function prepare(folder: string, changes: Partial<DataSpec>): Promise<PreparedData> {
+  const spec: DataSpec = {
+    corpus: join(folder, "corpus.jsonl"),
+    vocabSize: 270,
+    unit: "document",
+    layout: "packed",
+    contextLength: 8,
+    heldOutWindows: 1e6,
+    ...changes,
+  };
+  return prepareData(spec, { cacheFolder: join(folder, "cache") });
+}
+
+/** Documents of 1 … 40 ASCII letters: shorter and longer than a window. */
+function shortDocuments(): Record<string, string> {
+  const lines = Array.from({ length: 40 }, (_, i) => {
+    const words = "the union of the states is the state of the union".slice(0, i + 1);
+    return JSON.stringify({ text: `${words}${i}` });
+  });
+  return { "corpus.jsonl": lines.join("\n") };
+}
+
+/** Text of a window's row, without its pads. */
+function textOf({ tokenizer, training }: PreparedData, row: number): string {
+  const { contextLength, ids } = training.heldOut;
+  return tokenizer.decode(ids.subarray(row * contextLength, (row + 1) * contextLength));
+}
+
+Deno.test("prepareData() counts bytes per token of padded windows as one does by hand", () =>
+  withFiles(shortDocuments(), async (folder) => {
+    // Without merges a token is a letter.
+    const letters = await prepare(folder, { vocabSize: 258, layout: "padded", contextLength: 16 });
+    const { heldOut, padId } = letters.training;
+    assert.equal(padId, letters.tokenizer.padId);
+    assert.equal(letters.bytesPerToken, 1);
+    let scored = 0, full = 0;
+    for (let row = 0; row < heldOut.count; row++) {
+      const { length } = textOf(letters, row);
+      assert.equal(heldOut.realTokens[row], length);
+      // Where nothing is padded the first letter has no predecessor.
+      scored += length === 16 ? 15 : length;
+      if (length === 16) full++;
+    }
+    assert.ok(full > 0 && full < heldOut.count, "windows with and without pads");
+    assert.equal(scoredTokens(heldOut, padId!), scored);
+
+    const merged = await prepare(folder, { layout: "padded", contextLength: 6 });
+    let bytes = 0, tokens = 0;
+    for (let row = 0; row < merged.training.heldOut.count; row++) {
+      const text = textOf(merged, row);
+      const ids = merged.tokenizer.encode(text);
+      const unscored = merged.training.heldOut.realTokens[row] === 6 ? 1 : 0;
+      bytes += text.length - (unscored && merged.tokenizer.tokenText(ids[0]!).length);
+      tokens += ids.length - unscored;
+    }
+    assert.ok(merged.bytesPerToken > 1);
+    assert.equal(merged.bytesPerToken, bytes / tokens);
+  }));
+
+Deno.test("prepareData() counts bytes per token of packed windows without their first tokens", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const data = await prepare(folder, {});
+    assert.equal(data.training.padId, null);
+    const { heldOut } = data.training;
+    let bytes = 0;
+    for (let row = 0; row < heldOut.count; row++) {
+      bytes += data.tokenizer.decode(heldOut.ids.subarray(row * 8 + 1, row * 8 + 8)).length;
+    }
+    assert.equal(data.bytesPerToken, bytes / (heldOut.count * 7));
+  }));
+
+Deno.test("prepareData() evaluates windows spread evenly over the held-out text", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const all = (await prepare(folder, {})).training.heldOut;
+    const rowText = (windows: Windows, row: number) =>
+      windows.ids.subarray(row * 8, row * 8 + 8).join();
+    const rowOf = new Map(Array.from({ length: all.count }, (_, row) => [rowText(all, row), row]));
+    assert.ok(all.count > 50);
+    for (const count of [1, 2, 7, 16, all.count - 1, all.count]) {
+      const { heldOut, train } = (await prepare(folder, { heldOutWindows: count })).training;
+      assert.equal(heldOut.count, count);
+      assert.equal(heldOut.ids.length, 8 * count);
+      assert.ok(train.count > all.count, "training windows are not thinned out");
+      const step = all.count / count;
+      for (let i = 0; i < count; i++) {
+        const row = Math.floor(i * step);
+        assert.equal(rowText(heldOut, i), rowText(all, row), `window ${i} of ${count}`);
+        assert.equal(heldOut.byteCounts[i], all.byteCounts[row]);
+      }
+    }
+    assert.ok(rowOf.size > all.count / 2, "windows can be told apart");
+    const more = await prepare(folder, { heldOutWindows: all.count + 1 });
+    assert.deepEqual(more.training.heldOut, all);
+  }));
+
+Deno.test("prepareData() refuses a number of held-out windows that is none", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    for (const heldOutWindows of [0, -1, 1.5, NaN]) {
+      await assert.rejects(
+        prepare(folder, { heldOutWindows }),
+        (error) =>
+          error instanceof UserError &&
+          error.message ===
+            `heldOutWindows: expected a positive integer, found ${heldOutWindows}`,
+      );
+    }
+  }));
+
+Deno.test("prepareData() has a key for corpus, vocabulary and unit, not for windows", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const { corpusKey } = await prepare(folder, {});
+    const keyWith = async (changes: Partial<DataSpec>) =>
+      (await prepare(folder, changes)).corpusKey;
+    assert.equal(
+      await keyWith({ contextLength: 4, layout: "padded", heldOutWindows: 3 }),
+      corpusKey,
+    );
+    assert.notEqual(await keyWith({ vocabSize: 265 }), corpusKey);
+    assert.notEqual(await keyWith({ unit: "paragraph" }), corpusKey);
+    const changed = (await Deno.readTextFile(join(folder, "corpus.jsonl"))).replace(
+      "union",
+      "onion",
+    );
+    await Deno.writeTextFile(join(folder, "corpus.jsonl"), changed);
+    assert.notEqual(await keyWith({}), corpusKey);
+  }));
