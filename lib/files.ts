@@ -3,13 +3,16 @@
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 
+/** The end of the names under which files are written; those of a killed process stay. */
+export const TEMPORARY_ENDING = ".tmp";
+
 /** Writes a file whole or not at all; makes its folder if need be. */
 export async function writeFileAtomically(
   path: string,
   content: string | Uint8Array,
 ): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
-  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
+  const temporary = `${path}.${crypto.randomUUID()}${TEMPORARY_ENDING}`;
   try {
     const file = await open(temporary, "w");
     try {

@@ -97,6 +97,7 @@ async function main(argv: readonly string[]): Promise<number> {
       folders: PROJECT_FOLDERS,
       cacheFolder: PROJECT_FOLDERS.cache,
       fresh: options.fresh,
+      needWeights: true,
       signal,
       log: console.error,
       onProgress: showProgress(progress),

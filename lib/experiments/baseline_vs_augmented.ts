@@ -4,6 +4,9 @@
  *
  * - the EEM's decoder and slot without an encoder, the slot fed with zeros;
  * - a CLM widened to the EEM's number of parameters;
+ * - one initialization for all arms of a family: the reference starts the embedding and head of a
+ *   transformer EEM otherwise than a causal transformer's, which at short training is worth more
+ *   than the embedding; one arm shows it;
  * - the embedding rounded to the bits it is priced at;
  * - the embedding of another sequence.
  */
@@ -30,12 +33,16 @@ import type { RunSpec } from "./run_spec.ts";
 
 export type Family = "mixer" | "transformer";
 
-/** Bits a number at which embeddings are priced and rounded (paper §3.2). */
+/** Bits a number at which embeddings are priced (paper §3.2). */
 export const PRICED_BITS = [4, 8] as const;
+/** Bits a number to which embeddings are rounded at evaluation. */
+const ROUNDED_BITS = [2, 3, ...PRICED_BITS] as const;
 
 export const CLM = "CLM";
 export const WIDE_CLM = "CLM, EEM's parameters";
 export const ZEROS = "EEM, slot of zeros";
+/** The transformer EEM as the reference starts it; the other arms start like the CLM. */
+export const REFERENCE_START = "EEM, reference's initialization";
 export const eemArm = (embeddingSize: number) =>
   `EEM, ${embeddingSize} ${embeddingSize === 1 ? "number" : "numbers"}`;
 
@@ -48,7 +55,11 @@ export function baselineSpecs(preset: BaselinePreset): RunSpec[] {
     for (const [arm, model] of arms) specs.push(...seedSpecs(preset, family, arm, model, packed));
     if (padded !== null && family === "transformer") {
       const chosen = familyArms(family, families[family], padded, embeddingSizes.slice(0, 1));
-      for (const [arm, model] of chosen.filter(([arm]) => arm !== WIDE_CLM && arm !== ZEROS)) {
+      for (
+        const [arm, model] of chosen.filter(([arm]) =>
+          arm === CLM || arm === eemArm(embeddingSizes[0]!)
+        )
+      ) {
         specs.push(...seedSpecs(preset, family, arm, model, padded));
       }
     }
@@ -69,7 +80,7 @@ function seedSpecs(
     arm,
     family,
     data,
-    quantizedBits: PRICED_BITS,
+    quantizedBits: ROUNDED_BITS,
     training: {
       model,
       optimizer: ADAMW_DEFAULTS,
@@ -97,10 +108,15 @@ function familyArms(
   };
   const encoder = backbone(sizes.encoderWidth, contextLength);
   const decoder = backbone(sizes.width, contextLength + 1);
+  const shared = { kind: "augmented", decoder, outerInitialization: "causal" } as const;
   const augmented = embeddingSizes.map((embeddingSize): [string, ModelConfig] => [
     eemArm(embeddingSize),
-    { kind: "augmented", memory: "embedding", encoder, decoder, embeddingSize },
+    { ...shared, memory: "embedding", encoder, embeddingSize },
   ]);
+  const reference: [string, ModelConfig][] = family === "mixer" ? [] : [[
+    REFERENCE_START,
+    { ...augmented[0]![1], outerInitialization: "pytorch" } as ModelConfig,
+  ]];
   const target = parameterCount(augmented[0]![1]);
   const causal = (width: number): ModelConfig => ({
     kind: "causal",
@@ -109,8 +125,9 @@ function familyArms(
   return [
     [CLM, causal(sizes.width)],
     [WIDE_CLM, causal(widthFor(target, (width) => parameterCount(causal(width)), 2 * headCount))],
-    [ZEROS, { kind: "augmented", memory: "zeros", decoder }],
+    [ZEROS, { ...shared, memory: "zeros" }],
     ...augmented,
+    ...reference,
   ];
 }
 
@@ -306,7 +323,7 @@ export function armTable(arms: readonly ArmSummary[]): Record<string, string | n
 export function embeddingTable(arms: readonly ArmSummary[]): Record<string, string | number>[] {
   return arms.filter((arm) => arm.layout === "packed" && hasEmbedding(arm)).map((arm) => {
     const own = mean(finalLosses(arm));
-    const rounded = PRICED_BITS.map((bits) =>
+    const rounded = ROUNDED_BITS.map((bits) =>
       [`${bits} bits`, mean(roundedLosses(arm, bits)) - own] as const
     );
     return {

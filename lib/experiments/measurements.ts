@@ -22,7 +22,7 @@ import {
   visibleTokens,
 } from "../models/mod.ts";
 import { absoluteMaximum, largestCode, quantizeUniformly } from "../qat/mod.ts";
-import { batchesInOrder } from "../text/mod.ts";
+import { batchesInOrder, type Windows } from "../text/mod.ts";
 import { evaluate, type LossEvaluator, type TrainingData } from "../train/mod.ts";
 import { pickWindows } from "./data.ts";
 
@@ -36,7 +36,10 @@ export type MeasurementRecord =
   }>
   | Readonly<{
     type: "measurement";
-    /** Every sequence gets its neighbour's embedding: what the decoder does with a wrong one. */
+    /**
+     * Every sequence gets its neighbour's embedding: what the decoder does with a wrong one. Not
+     * measured for batches of one window.
+     */
     what: "foreign embedding";
     lossNats: number;
   }>
@@ -92,8 +95,8 @@ export function measureEmbedding(
 
   const scaleP = calibrate(config, params as AugmentedDecoder, data, batchSize);
   const records: MeasurementRecord[] = [];
-  const lossNats = (losses: typeof quantized, code: Tensor) =>
-    evaluate((params, ids) => losses(params, ids, scaleP, code), params, heldOut, batchSize)
+  const lossNats = (losses: typeof quantized, code: Tensor, windows = heldOut) =>
+    evaluate((params, ids) => losses(params, ids, scaleP, code), params, windows, batchSize)
       .lossNats;
   for (const bits of quantizedBits) {
     const code = scalar(largestCode(bits));
@@ -106,21 +109,35 @@ export function measureEmbedding(
     code.dispose();
   }
   const unused = scalar(0);
-  records.push({
-    type: "measurement",
-    what: "foreign embedding",
-    lossNats: lossNats(foreign, unused),
-  });
+  const neighbours = windowsWithNeighbour(heldOut, batchSize);
+  if (neighbours.count > 0) {
+    records.push({
+      type: "measurement",
+      what: "foreign embedding",
+      lossNats: lossNats(foreign, unused, neighbours),
+    });
+  }
   disposeTree([scaleP, unused]);
   quantized.dispose();
   foreign.dispose();
   return records;
 }
 
-/** Row b gets row b + 1's embedding, the last one the first's. */
+/** Windows that share their batch with another: all, or all but a last one that is alone. */
+function windowsWithNeighbour(windows: Windows, batchSize: number): Windows {
+  const isLastAlone = batchSize === 1 || windows.count % batchSize === 1;
+  if (!isLastAlone) return windows;
+  const count = batchSize === 1 ? 0 : windows.count - 1;
+  return pickWindows(windows, Array.from({ length: count }, (_, row) => row));
+}
+
+/**
+ * Row b gets row b − 1's embedding, the first one the last's: a batch that is filled up repeats its
+ * last window at the end, which must not get its own.
+ */
 function rotateRows(zBP: Tensor): Tensor {
   const [batch, size] = zBP.shape as [number, number];
-  return concat([slice(zBP, [1, 0], [batch - 1, size]), slice(zBP, [0, 0], [1, size])], 0);
+  return concat([slice(zBP, [batch - 1, 0], [1, size]), slice(zBP, [0, 0], [batch - 1, size])], 0);
 }
 
 /** The scale of each number of the embedding, `[P]`, over some training windows. */

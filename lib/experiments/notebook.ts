@@ -9,7 +9,7 @@ import { checkPreset, type PresetName } from "./presets.ts";
 import { gitCommit } from "./provenance.ts";
 import { runAll, type RunProgress, type RunResult } from "./run.ts";
 import type { RunSpec } from "./run_spec.ts";
-import type { StoreFolders } from "./run_store.ts";
+import { publishRun, type StoreFolders } from "./run_store.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -43,11 +43,17 @@ export function notebookParameters(
 
 /**
  * Trains the runs or takes stored ones, with one live display of progress and time left. The stop
- * button ends it at a step boundary; running the cell again goes on from there.
+ * button ends it at a step boundary; running the cell again goes on from there. The records of
+ * preset `small` go to `data/runs`, to be committed, unless weights are what is needed.
  */
 export async function runExperiment(
   specs: readonly RunSpec[],
-  { fresh = false, log = console.log }: { fresh?: boolean; log?: (line: string) => void } = {},
+  { preset, fresh }: NotebookParameters,
+  { needWeights = false, log = console.log }: {
+    /** Published runs, which have none, do not serve. */
+    needWeights?: boolean;
+    log?: (line: string) => void;
+  } = {},
 ): Promise<RunResult[]> {
   const progress = liveProgress({ label: `${specs.length} runs` });
   const onProgress = showProgress(progress);
@@ -56,12 +62,18 @@ export async function runExperiment(
       folders: PROJECT_FOLDERS,
       cacheFolder: PROJECT_FOLDERS.cache,
       fresh,
+      needWeights,
       signal,
       log,
       onProgress,
     })
   ).finally(() => progress.finish());
   log(describeSources(results));
+  if (preset === "small" && !needWeights) {
+    for (const run of results) {
+      if (run.source !== "published") await publishRun(PROJECT_FOLDERS, run);
+    }
+  }
   return results;
 }
 

@@ -84,10 +84,10 @@ export const BASELINE_PRESETS: Readonly<Record<PresetName, BaselinePreset>> = {
     families: FAMILIES,
     embeddingSizes: [4, 1],
     batchSize: 64,
-    steps: 1500,
+    steps: 1000,
     warmupSteps: 50,
     logEvery: 50,
-    evaluateEvery: 150,
+    evaluateEvery: 100,
     seeds: [2, 3, 4],
   },
   paper: {

@@ -49,6 +49,8 @@ export type RunOptions = Readonly<{
   cacheFolder: string;
   /** Trains anew, whatever is stored. */
   fresh?: boolean;
+  /** Trains runs that are only published, which have no weights. */
+  needWeights?: boolean;
   /** Aborting it ends training at the next step boundary, with a checkpoint. */
   signal?: AbortSignal | undefined;
   /** Seconds of training between checkpoints; 30 by default. */
@@ -68,7 +70,7 @@ export async function runAll(
   specs: readonly RunSpec[],
   options: RunOptions,
 ): Promise<RunResult[]> {
-  const { folders, cacheFolder, fresh = false, log } = options;
+  const { folders, cacheFolder, fresh = false, needWeights = false, log } = options;
   const data = new Map<string, PreparedData>();
   const planned: { spec: RunSpec; prepared: PreparedData; id: string; stored: RunResult | null }[] =
     [];
@@ -80,7 +82,12 @@ export async function runAll(
       data.set(key, prepared);
     }
     const id = runId(spec, prepared.corpusKey);
-    planned.push({ spec, prepared, id, stored: fresh ? null : await findRun(folders, id) });
+    planned.push({
+      spec,
+      prepared,
+      id,
+      stored: fresh ? null : await findRun(folders, id, needWeights),
+    });
   }
 
   const steps = planned.filter((run) => run.stored === null)
@@ -113,9 +120,14 @@ export async function runAll(
   return results;
 }
 
-async function findRun(folders: StoreFolders, id: string): Promise<RunResult | null> {
+async function findRun(
+  folders: StoreFolders,
+  id: string,
+  needWeights: boolean,
+): Promise<RunResult | null> {
   const finished = await readFinishedRun(folders, id);
   if (finished !== null) return { ...finished, source: "stored" };
+  if (needWeights) return null;
   const published = await readPublishedRun(folders, id);
   return published === null ? null : { ...published, source: "published" };
 }

@@ -12,7 +12,7 @@
 
 import { join } from "node:path";
 import { UserError } from "../errors.ts";
-import { readFileIfPresent, writeFileAtomically } from "../files.ts";
+import { readFileIfPresent, TEMPORARY_ENDING, writeFileAtomically } from "../files.ts";
 import type { Session, TrainingRecord } from "../train/mod.ts";
 import type { MeasurementRecord } from "./measurements.ts";
 import type { RunSpec } from "./run_spec.ts";
@@ -80,11 +80,14 @@ export async function readPublishedRun(
 }
 
 /** Publishes a finished run: config and records in one small file. */
-export async function publishRun({ published }: StoreFolders, run: StoredRun): Promise<void> {
-  const lines = run.records.map((record) => `    ${JSON.stringify(record)}`).join(",\n");
-  const config = JSON.stringify(run.config, null, 2).replaceAll("\n", "\n  ");
+export async function publishRun(
+  { published }: StoreFolders,
+  { config: runConfig, records }: StoredRun,
+): Promise<void> {
+  const lines = records.map((record) => `    ${JSON.stringify(record)}`).join(",\n");
+  const config = JSON.stringify(runConfig, null, 2).replaceAll("\n", "\n  ");
   const text = `{\n  "config": ${config},\n  "records": [\n${lines}\n  ]\n}\n`;
-  await writeFileAtomically(join(published, `${run.config.id}.json`), text);
+  await writeFileAtomically(join(published, `${runConfig.id}.json`), text);
 }
 
 /** A run being trained: its folder, and the records that it has so far. */
@@ -116,6 +119,7 @@ export class OpenRun {
       await writeFileAtomically(join(folder, CONFIG), `${JSON.stringify(config, null, 2)}\n`);
       return new OpenRun(folder, config, []);
     }
+    await removeUnfinishedFiles(folder);
     return new OpenRun(folder, stored, await readRecords(join(folder, RECORDS)));
   }
 
@@ -162,6 +166,13 @@ function isBefore(record: RunRecord, session: Session): boolean {
   if (record.type === "measurement" || record.type === "end") return false;
   if (record.step !== session.step) return record.step < session.step;
   return record.type === "train" ? session.pendingSteps === 0 : !session.evaluationDue;
+}
+
+/** What a process that was killed while it wrote has left; as large as a checkpoint each. */
+async function removeUnfinishedFiles(folder: string): Promise<void> {
+  for await (const { name } of Deno.readDir(folder)) {
+    if (name.endsWith(TEMPORARY_ENDING)) await Deno.remove(join(folder, name));
+  }
 }
 
 async function readJson<T>(path: string): Promise<T | null> {

@@ -25,24 +25,32 @@ import {
   hiddenStates,
   initBackbone,
 } from "./backbone.ts";
+import { type CausalModel, initCausalModel } from "./causal_model.ts";
 
 export type AugmentedDecoderConfig = Readonly<
-  & { kind: "augmented"; decoder: BackboneConfig }
+  & {
+    kind: "augmented";
+    decoder: BackboneConfig;
+    /**
+     * How the decoder's embedding and head start. `pytorch` (the default): N(0, 1) and U(±1/√D), as
+     * in the reference, where they stand outside the stack. `causal`: as in a causal model of the
+     * family; only transformers differ.
+     */
+    outerInitialization?: "pytorch" | "causal";
+  }
   & (
     | { memory: "embedding"; encoder: BackboneConfig; embeddingSize: number }
     | { memory: "zeros" }
   )
 >;
 
-type Decoder = Backbone & { head: Linear };
-
-export type AugmentedDecoder = { decoder: Decoder } | {
+export type AugmentedDecoder = { decoder: CausalModel } | {
   encoder: Backbone;
   down: Linear;
   up: Linear;
   /** Only where encoder and decoder widths differ. */
   projection?: Linear;
-  decoder: Decoder;
+  decoder: CausalModel;
 };
 
 /** Acts on the embedding `z [B, P]` on its way to the decoder: quantization, noise, replacement. */
@@ -55,10 +63,12 @@ export function initAugmentedDecoder(
 ): AugmentedDecoder {
   const { width, vocabSize } = config.decoder;
   const decoderRandom = random.stream("decoder");
-  const decoder = {
-    ...initBackbone(config.decoder, decoderRandom, { outerEmbedding: true }),
-    head: initLinear(decoderRandom.stream("head"), width, vocabSize, { bias: false }),
-  };
+  const decoder = config.outerInitialization === "causal"
+    ? initCausalModel({ kind: "causal", backbone: config.decoder }, decoderRandom)
+    : {
+      ...initBackbone(config.decoder, decoderRandom, { outerEmbedding: true }),
+      head: initLinear(decoderRandom.stream("head"), width, vocabSize, { bias: false }),
+    };
   if (config.memory === "zeros") return { decoder };
   const { encoder, embeddingSize } = config;
   if (config.decoder.contextLength !== encoder.contextLength + 1) {

@@ -14,7 +14,7 @@ if (import.meta.main) {
   await runCommand(async ([folder, steps, checkpointSeconds]) => {
     await initEngine({ log: () => {} });
     const schedule = { peakRate: 0.01, warmupSteps: 2, steps: Number(steps) };
-    const spec = tinySpec(folder!, "eem", { schedule, logEvery: 5, evaluateEvery: 50 });
+    const spec = tinySpec(folder!, "clm", { schedule, logEvery: 5, evaluateEvery: 50 });
     const [run] = await withInterrupt((signal) =>
       runAll([spec], {
         folders: { runs: join(folder!, "runs"), published: join(folder!, "published") },

@@ -72,7 +72,7 @@ Deno.test({
         assert.notEqual(stopped.code, 0);
         const { errors } = stopped;
         const [, step] = errors.match(
-          /stopped mixer eem, seed 3 after step (\d+); run the same again to go on from .*checkpoint\.safetensors\n$/,
+          /stopped mixer clm, seed 3 after step (\d+); run the same again to go on from .*checkpoint\.safetensors\n$/,
         ) ?? assert.fail(errors);
         assert.equal(errors.trim().split("\n").length, 1, `one line: ${errors}`);
         assert.doesNotMatch(errors, /\n\s+at /);

@@ -16,7 +16,9 @@ import { leavesOf } from "../../lib/engine/mod.ts";
 import { withFiles } from "../text/_temporary.ts";
 import { tinyCorpus, tinySpec } from "./_tiny.ts";
 
-await initEngine({ log: () => {} });
+// Every call compiles anew, which takes XLA seconds and wasm nothing. Resuming on the default
+// engine is tested by interrupt_test.ts.
+await initEngine({ backend: "wasm", log: () => {} });
 
 function optionsIn(folder: string): RunOptions & { folders: { runs: string; published: string } } {
   return {
