@@ -17,6 +17,7 @@ import {
   paidLosses,
   PRICED_BITS,
   priceNats,
+  REFERENCE_START,
   roundedLosses,
   summarizeArms,
   WIDE_CLM,
@@ -49,7 +50,8 @@ interface Made {
   readonly losses: readonly [middle: number, end: number];
   /** Numbers in the embedding; 0 for models without one. */
   readonly numbers?: number;
-  readonly rounded?: Readonly<Record<4 | 8, number>>;
+  /** By bits. */
+  readonly rounded?: Readonly<Record<number, number>>;
   readonly foreign?: number;
   readonly full?: number;
   readonly meanRealTokens?: number;
@@ -75,10 +77,9 @@ function makeRun(made: Made): RunResult {
   if (made.full !== undefined) {
     records.push({ type: "measurement", what: "full windows", lossNats: made.full, windows: 5 });
   }
-  for (const bits of [4, 8] as const) {
-    if (made.rounded === undefined) break;
-    const lossNats = made.rounded[bits];
-    records.push({ type: "measurement", what: "quantized embedding", bits, lossNats });
+  for (const [bits, lossNats] of Object.entries(made.rounded ?? {})) {
+    const what = "quantized embedding";
+    records.push({ type: "measurement", what, bits: Number(bits), lossNats });
   }
   if (made.foreign !== undefined) {
     records.push({ type: "measurement", what: "foreign embedding", lossNats: made.foreign });
@@ -281,7 +282,7 @@ function allArms(seed: number, shift = 0): RunResult[] {
         numbers: 64,
         // A lead of 0.2 (0.1) at the middle and of 0.6 (0.5) at the end.
         losses: isMixer ? [base + 0.8, base - 0.6 + shift] : [base + 0.9, base - 0.5 + shift],
-        rounded: { 4: base - 0.3 + shift, 8: base - 0.45 + shift },
+        rounded: { 2: base, 3: base - 0.1, 4: base - 0.3 + shift, 8: base - 0.45 + shift },
         foreign: base + 0.7 + 2 * shift,
       }),
     );
@@ -424,6 +425,8 @@ Deno.test("the tables have a row per arm, and what it cost", () => {
 
   const embeddings = embeddingTable(arms);
   assert.deepEqual(embeddings.map((row) => row.family), ["mixer", "transformer"]);
+  assertNear(embeddings[0]!["2 bits: loss by rounding"] as number, 0.6, "2 bits");
+  assertNear(embeddings[0]!["3 bits: loss by rounding"] as number, 0.5, "3 bits");
   assertNear(embeddings[0]!["4 bits: loss by rounding"] as number, 0.3, "4 bits");
   assertNear(embeddings[0]!["8 bits: loss by rounding"] as number, 0.15, "8 bits");
   assertNear(embeddings[0]!["a neighbour's: loss"] as number, 1.3, "foreign");
@@ -453,7 +456,7 @@ for (const name of PRESETS) {
     const expected = (names: readonly string[]) =>
       names.flatMap((arm) => preset.seeds.map((seed) => [arm, seed]));
     assert.deepEqual(found("mixer", "packed"), expected(arms));
-    assert.deepEqual(found("transformer", "packed"), expected(arms));
+    assert.deepEqual(found("transformer", "packed"), expected([...arms, REFERENCE_START]));
     const padded = preset.padded === null ? [] : [CLM, eemArm(sizes[0]!)];
     assert.deepEqual(found("transformer", "padded"), expected(padded));
     assert.deepEqual(found("mixer", "padded"), []);
@@ -473,7 +476,7 @@ for (const name of PRESETS) {
         logEvery: preset.logEvery,
         evaluateEvery: preset.evaluateEvery,
       });
-      assert.deepEqual(quantizedBits, [4, 8]);
+      assert.deepEqual(quantizedBits, [2, 3, 4, 8]);
       assert.equal((model.kind === "causal" ? model.backbone : model.decoder).architecture, family);
     }
   });
@@ -491,6 +494,12 @@ for (const name of PRESETS) {
       for (const size of preset.embeddingSizes) {
         assert.equal(embeddingSize(model(eemArm(size))), size);
       }
+      // Arms start alike, but for the one that starts as the reference does.
+      assert.equal(eem.outerInitialization, "causal");
+      assert.equal(zeros.outerInitialization, "causal");
+      if (family === "transformer") {
+        assert.deepEqual(model(REFERENCE_START), { ...eem, outerInitialization: "pytorch" });
+      }
       // The decoder is the causal model with one more slot.
       const contextLength = clm.backbone.contextLength + 1;
       assert.deepEqual(eem.decoder, { ...clm.backbone, contextLength });
@@ -505,7 +514,6 @@ for (const name of PRESETS) {
         );
       const unit = 2 * preset.families[family].headCount;
       assert.equal(width % unit, 0, "every head keeps an even width");
-      assert.ok(width > widthOf(clm));
       for (let other = unit; other < 2 * width; other += unit) {
         assert.ok(distance(width) <= distance(other), `${other} is nearer than ${width}`);
       }

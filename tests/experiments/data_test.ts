@@ -88,7 +88,11 @@ Deno.test("prepareData() counts bytes per token of padded windows as one does by
     assert.ok(full > 0 && full < heldOut.count, "windows with and without pads");
     assert.equal(scoredTokens(heldOut, padId!), scored);
 
-    const merged = await prepare(folder, { layout: "padded", contextLength: 6 });
+    const merged = await prepare(folder, {
+      layout: "padded",
+      contextLength: 6,
+      heldOutWindows: 3,
+    });
     let bytes = 0, tokens = 0;
     for (let row = 0; row < merged.training.heldOut.count; row++) {
       const text = textOf(merged, row);
@@ -103,7 +107,7 @@ Deno.test("prepareData() counts bytes per token of padded windows as one does by
 
 Deno.test("prepareData() counts bytes per token of packed windows without their first tokens", () =>
   withFiles(tinyCorpus(), async (folder) => {
-    const data = await prepare(folder, {});
+    const data = await prepare(folder, { heldOutWindows: 5 });
     assert.equal(data.training.padId, null);
     const { heldOut } = data.training;
     let bytes = 0;
