@@ -2,7 +2,7 @@
 import { join, relative } from "node:path";
 import { hashParts, listFilesBelow, readTextIfPresent } from "./_files.ts";
 import { hashSources, type Notebook } from "./_notebook_file.ts";
-import type { Preset } from "./_notebook_run.ts";
+import type { PresetName } from "../experiments/presets.ts";
 import type { Project } from "./_project.ts";
 
 /** Variables that choose the backend, and with it the numbers. */
@@ -28,7 +28,7 @@ export function hashCode(project: Project): string {
 export interface NotebookKeyParts {
   /** Of `hashCode`. */
   readonly code: string;
-  readonly preset: Preset;
+  readonly preset: PresetName;
   /** The TensorFlow requirement installed, or null. */
   readonly tensorflow: string | null;
 }

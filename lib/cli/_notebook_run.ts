@@ -3,13 +3,11 @@ import { basename, join } from "node:path";
 import { codeCells, parseNotebook } from "./_notebook_file.ts";
 import { runChild } from "./_process.ts";
 import { startProgress } from "./_progress.ts";
+import type { PresetName } from "../experiments/presets.ts";
 import type { Environment } from "./environment.ts";
 
-export const presets = ["quick", "small", "paper"] as const;
-export type Preset = (typeof presets)[number];
-
 export interface RunSettings {
-  readonly preset: Preset;
+  readonly preset: PresetName;
   /** Ignore stored runs. */
   readonly fresh: boolean;
 }

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { UserError } from "../errors.ts";
 import { type CommandSpec, parseCommand, runCommand, UsageError } from "./_args.ts";
 import { checkNotebooks, type CheckResult, selectNotebooks } from "./_notebook_check.ts";
-import { executeNotebook, presets } from "./_notebook_run.ts";
+import { PRESETS } from "../experiments/presets.ts";
+import { executeNotebook } from "./_notebook_run.ts";
 import { lastLines, runChild } from "./_process.ts";
 import { projectAt } from "./_project.ts";
 import { formatTally } from "./_tally.ts";
@@ -21,7 +22,7 @@ const spec = {
     { name: "NOTEBOOK", description: "e.g. 00 or 00_tour; all of them without", many: true },
   ],
   options: {
-    preset: { type: "choice", choices: presets, default: "quick", description: "run: how much" },
+    preset: { type: "choice", choices: PRESETS, default: "quick", description: "run: how much" },
     fresh: { type: "boolean", description: "run: ignore stored runs" },
     inPlace: {
       type: "boolean",
@@ -69,7 +70,7 @@ function printResult({ notebook, check, problems }: CheckResult): void {
 
 async function run(
   names: readonly string[],
-  options: { preset: typeof presets[number]; fresh: boolean; inPlace: boolean },
+  options: { preset: typeof PRESETS[number]; fresh: boolean; inPlace: boolean },
 ): Promise<number> {
   const environment = await ensureSetup();
   const { project } = environment;

@@ -4,11 +4,12 @@ import { readClaims } from "../experiments/claims.ts";
 import { writeFileAtomically } from "../files.ts";
 import { type CommandSpec, parseCommand, runCommand } from "./_args.ts";
 import { formatClaims } from "../figures/claims_table.ts";
-import { exists, listFolder, readTextIfPresent, removeIfPresent } from "./_files.ts";
+import { exists, hashParts, listFolder, readTextIfPresent, removeIfPresent } from "./_files.ts";
 import { selectNotebooks } from "./_notebook_check.ts";
 import { parseNotebook } from "./_notebook_file.ts";
 import { hashCode, notebookKey } from "./_notebook_key.ts";
-import { convertToHtml, executeNotebook, presets, type RunSettings } from "./_notebook_run.ts";
+import { PRESETS } from "../experiments/presets.ts";
+import { convertToHtml, executeNotebook, type RunSettings } from "./_notebook_run.ts";
 import { makeOffline, remoteResources } from "./_offline_html.ts";
 import { lastLines } from "./_process.ts";
 import { formatElapsed } from "./_progress.ts";
@@ -22,7 +23,7 @@ const spec = {
   options: {
     preset: {
       type: "choice",
-      choices: presets,
+      choices: PRESETS,
       default: "quick",
       description: "how much is trained: quick is minutes, small hours, paper needs a GPU",
     },
@@ -88,8 +89,8 @@ async function main(argv: readonly string[]): Promise<number> {
 interface NotebookStamp {
   readonly key: string;
   readonly elapsedMilliseconds: number;
-  /** Whether it wrote claims, which then have to be there. */
-  readonly claims: boolean;
+  /** Hash of the claims it wrote, null for none: a notebook run by hand since may have replaced them. */
+  readonly claims: string | null;
 }
 
 interface NotebookFiles {
@@ -144,7 +145,7 @@ async function reproduceNotebook(
     console.error(failure);
     return { name, page: null, failure, elapsedMilliseconds };
   }
-  const stamp: NotebookStamp = { key, elapsedMilliseconds, claims: exists(files.claims) };
+  const stamp: NotebookStamp = { key, elapsedMilliseconds, claims: claimsHash(files) };
   await writeFileAtomically(files.stamp, `${JSON.stringify(stamp)}\n`);
   return await withPage(environment, name, files, elapsedMilliseconds, false);
 }
@@ -154,8 +155,12 @@ function readFinished(files: NotebookFiles, key: string): NotebookStamp | undefi
   const text = readTextIfPresent(files.stamp);
   if (text === undefined || !exists(files.executed)) return undefined;
   const stamp = JSON.parse(text) as NotebookStamp;
-  const whole = !stamp.claims || exists(files.claims);
-  return stamp.key === key && whole ? stamp : undefined;
+  return stamp.key === key && stamp.claims === claimsHash(files) ? stamp : undefined;
+}
+
+function claimsHash(files: NotebookFiles): string | null {
+  const text = readTextIfPresent(files.claims);
+  return text === undefined ? null : hashParts([text]);
 }
 
 async function withPage(

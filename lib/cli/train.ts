@@ -1,5 +1,6 @@
 /** `deno task train`: one run from the terminal. */
 import { BACKENDS, initEngine } from "../engine/mod.ts";
+import { UserError } from "../errors.ts";
 import {
   describeSources,
   PROJECT_FOLDERS,
@@ -12,6 +13,7 @@ import {
 import { liveProgress } from "../figures/mod.ts";
 import { bitsPerByte } from "../measure/mod.ts";
 import type { BackboneConfig, ModelConfig } from "../models/mod.ts";
+import { TEXT_UNITS } from "../text/mod.ts";
 import { ADAMW_DEFAULTS } from "../train/mod.ts";
 import { type CommandSpec, type OptionValues, parseCommand, runCommand } from "./_args.ts";
 
@@ -24,6 +26,11 @@ const spec = {
       default: "sotu",
       placeholder: "NAME|PATH",
       description: "built-in corpus, or a file or folder of .txt, .md, .jsonl (.gz)",
+    },
+    textField: {
+      type: "string",
+      default: "text",
+      description: "the field of a .jsonl line that holds the text",
     },
     model: {
       type: "choice",
@@ -46,9 +53,9 @@ const spec = {
     vocabulary: { type: "integer", min: 258, default: 4096, description: "tokenizer entries" },
     unit: {
       type: "choice",
-      choices: ["document", "paragraph"],
+      choices: TEXT_UNITS,
       default: "document",
-      description: "what a document is",
+      description: "what a document is: as loaded, or a part of it",
     },
     layout: {
       type: "choice",
@@ -67,6 +74,12 @@ const spec = {
     seed: { type: "integer", default: 1, description: "of initialization and data order" },
     evaluateEvery: { type: "integer", min: 1, default: 250, description: "steps" },
     heldOutWindows: { type: "integer", min: 1, default: 512, description: "evaluated samples" },
+    initialization: {
+      type: "choice",
+      choices: ["causal", "pytorch"],
+      default: "causal",
+      description: "how the EEM's decoder starts: like a CLM, or as in the original code",
+    },
     bits: {
       type: "integers",
       default: [4, 8],
@@ -86,13 +99,17 @@ const spec = {
   ],
 } as const satisfies CommandSpec;
 
+/** Exit code after Ctrl-C, as shells have it. */
+const INTERRUPTED = 130;
+
 type Options = OptionValues<typeof spec.options>;
 
 async function main(argv: readonly string[]): Promise<number> {
   const { options } = parseCommand(spec, argv);
   await initEngine({ backend: options.backend });
   const progress = liveProgress({ label: `${options.family} ${options.model}` });
-  const [run] = await withInterrupt((signal) =>
+  let stopped = "";
+  const results = await withInterrupt((signal) =>
     runAll([runSpec(options)], {
       folders: PROJECT_FOLDERS,
       cacheFolder: PROJECT_FOLDERS.cache,
@@ -101,14 +118,22 @@ async function main(argv: readonly string[]): Promise<number> {
       signal,
       log: console.error,
       onProgress: showProgress(progress),
+    }).catch((error) => {
+      if (!signal.aborted || !(error instanceof UserError)) throw error;
+      stopped = error.message;
+      return [];
     })
   ).finally(() => progress.finish());
-  const { config, records } = run!;
+  if (stopped !== "") {
+    console.error(stopped);
+    return INTERRUPTED;
+  }
+  const { config, records } = results[0]!;
   if (options.json) {
     for (const record of records) console.log(JSON.stringify(record));
     return 0;
   }
-  console.error(describeSources([run!]));
+  console.error(describeSources(results));
   for (const record of records) {
     if (record.type === "evaluation") {
       const bpb = bitsPerByte(record.lossNats, config.facts.bytesPerToken);
@@ -134,6 +159,7 @@ function runSpec(options: Options): RunSpec {
     family: options.family,
     data: {
       corpus: options.corpus,
+      textField: options.textField,
       vocabSize: options.vocabulary,
       unit: options.unit,
       layout: options.layout,
@@ -169,12 +195,16 @@ function modelConfig(options: Options): ModelConfig {
     return { kind: "causal", backbone: backbone(options.width, context) };
   }
   const decoder = backbone(options.width, context + 1);
-  if (options.model === "zeros") return { kind: "augmented", memory: "zeros", decoder };
-  return {
+  const augmented = {
     kind: "augmented",
+    decoder,
+    outerInitialization: options.initialization,
+  } as const;
+  if (options.model === "zeros") return { ...augmented, memory: "zeros" };
+  return {
+    ...augmented,
     memory: "embedding",
     encoder: backbone(options.encoderWidth, context),
-    decoder,
     embeddingSize: options.embeddingSize,
   };
 }

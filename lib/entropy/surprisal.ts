@@ -25,16 +25,22 @@ export type TokenSurprisal = Readonly<{
  * windows that overlap by half: from the second on, only tokens with N/2 tokens before them count.
  * A shorter text is filled up behind its end, which a causal model cannot see.
  *
- * @throws UserError when the model is not causal or the text has fewer than two tokens.
+ * @throws UserError when the model is not causal, the tokenizer is another model's, or the text has
+ *   fewer than two tokens.
  */
-export function tokenSurprisals(
+export async function tokenSurprisals(
   config: ModelConfig,
   params: Model,
   tokenizer: Tokenizer,
   text: string,
-): TokenSurprisal[] {
+): Promise<TokenSurprisal[]> {
   if (config.kind !== "causal") {
     throw new UserError("token surprisals need a causal model, found an encoder-augmented one");
+  }
+  if (tokenizer.vocabSize !== config.backbone.vocabSize) {
+    throw new UserError(
+      `expected the model's tokenizer, of ${config.backbone.vocabSize} entries, found one of ${tokenizer.vocabSize}`,
+    );
   }
   const ids = tokenizer.encode(text);
   if (ids.length < 2) {
@@ -57,7 +63,7 @@ export function tokenSurprisals(
     window.set(ids.subarray(start, start + length));
     const idsBN = tensor(window, [1, length], "int32");
     const lossTB = losses(params, idsBN);
-    const values = lossTB.dataSync();
+    const values = await lossTB.data();
     disposeTree([idsBN, lossTB]);
     for (let at = 1; at < length && start + at < ids.length; at++) {
       if (start > 0 && at < length - stride) continue;

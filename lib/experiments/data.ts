@@ -1,15 +1,24 @@
 /** The data of a run: a corpus by name, made into windows once for all runs that share it. */
 
 import { UserError } from "../errors.ts";
-import { type Layout, loadCorpus, makeWindows, prepareCorpus, type Windows } from "../text/mod.ts";
+import {
+  type Layout,
+  loadCorpus,
+  makeWindows,
+  prepareCorpus,
+  type TextUnit,
+  type Windows,
+} from "../text/mod.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import type { TrainingData } from "../train/mod.ts";
 
 export type DataSpec = Readonly<{
   /** `sotu`, or the path of a file or folder. */
   corpus: string;
+  /** The field of a .jsonl line that holds the text; `text` by default. */
+  textField?: string;
   vocabSize: number;
-  unit: "document" | "paragraph";
+  unit: TextUnit;
   layout: Layout;
   /** N, tokens a window. */
   contextLength: number;
@@ -31,7 +40,8 @@ export async function prepareData(
   spec: DataSpec,
   options: { cacheFolder: string; log?: (line: string) => void },
 ): Promise<PreparedData> {
-  const corpus = await loadCorpus(spec.corpus);
+  const { textField } = spec;
+  const corpus = await loadCorpus(spec.corpus, textField === undefined ? {} : { textField });
   const { vocabSize, unit, contextLength, layout, heldOutWindows } = spec;
   const tokenized = await prepareCorpus(corpus, { vocabSize, unit, ...options });
   const { tokenizer } = tokenized;

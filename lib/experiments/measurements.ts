@@ -61,27 +61,27 @@ export type MeasurementOptions = Readonly<{
 }>;
 
 /** The loss over windows that are full; nothing for packed layouts, where all are. */
-export function measureFullWindows(
+export async function measureFullWindows(
   evaluator: LossEvaluator,
   params: Model,
   { heldOut, padId }: TrainingData,
   batchSize: number,
-): MeasurementRecord[] {
+): Promise<MeasurementRecord[]> {
   if (padId === null) return [];
   const rows = [...heldOut.realTokens.keys()]
     .filter((row) => heldOut.realTokens[row] === heldOut.contextLength);
   if (rows.length === 0) return [];
-  const { lossNats } = evaluate(evaluator, params, pickWindows(heldOut, rows), batchSize);
+  const { lossNats } = await evaluate(evaluator, params, pickWindows(heldOut, rows), batchSize);
   return [{ type: "measurement", what: "full windows", lossNats, windows: rows.length }];
 }
 
 /** What quantization and a wrong embedding cost; nothing for models without an embedding. */
-export function measureEmbedding(
+export async function measureEmbedding(
   config: ModelConfig,
   params: Model,
   data: TrainingData,
   { batchSize, quantizedBits }: MeasurementOptions,
-): MeasurementRecord[] {
+): Promise<MeasurementRecord[]> {
   if (config.kind !== "augmented" || config.memory !== "embedding") return [];
   const { padId, heldOut } = data;
 
@@ -95,16 +95,17 @@ export function measureEmbedding(
 
   const scaleP = calibrate(config, params as AugmentedDecoder, data, batchSize);
   const records: MeasurementRecord[] = [];
-  const lossNats = (losses: typeof quantized, code: Tensor, windows = heldOut) =>
-    evaluate((params, ids) => losses(params, ids, scaleP, code), params, windows, batchSize)
-      .lossNats;
+  const lossNats = async (losses: typeof quantized, code: Tensor, windows = heldOut) => {
+    const evaluator: LossEvaluator = (params, ids) => losses(params, ids, scaleP, code);
+    return (await evaluate(evaluator, params, windows, batchSize)).lossNats;
+  };
   for (const bits of quantizedBits) {
     const code = scalar(largestCode(bits));
     records.push({
       type: "measurement",
       what: "quantized embedding",
       bits,
-      lossNats: lossNats(quantized, code),
+      lossNats: await lossNats(quantized, code),
     });
     code.dispose();
   }
@@ -114,7 +115,7 @@ export function measureEmbedding(
     records.push({
       type: "measurement",
       what: "foreign embedding",
-      lossNats: lossNats(foreign, unused, neighbours),
+      lossNats: await lossNats(foreign, unused, neighbours),
     });
   }
   disposeTree([scaleP, unused]);

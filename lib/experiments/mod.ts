@@ -1,6 +1,8 @@
 /** Presets, the run store and the paper's experiments. */
 
-export * from "./baseline_vs_augmented.ts";
+export * from "./baseline_arms.ts";
+export * from "./baseline_claims.ts";
+export * from "./baseline_summary.ts";
 export * from "./claims.ts";
 export * from "./data.ts";
 export * from "./interrupt.ts";

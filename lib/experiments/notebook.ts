@@ -6,7 +6,6 @@ import { liveProgress } from "../figures/mod.ts";
 import { type ClaimRow, writeClaims } from "./claims.ts";
 import { withInterrupt } from "./interrupt.ts";
 import { checkPreset, type PresetName } from "./presets.ts";
-import { gitCommit } from "./provenance.ts";
 import { runAll, type RunProgress, type RunResult } from "./run.ts";
 import type { RunSpec } from "./run_spec.ts";
 import { publishRun, type StoreFolders } from "./run_store.ts";
@@ -108,6 +107,7 @@ export function showProgress(
  */
 export function stepShare({ preset }: NotebookParameters, log = console.log): number {
   const backend = engineStatus()?.backend;
+  if (backend === undefined) throw new Error("initEngine() must be called before stepShare()");
   if (preset !== "quick" || backend === "tensorflow" || backend === "webgpu") return 1;
   log(`${backend} is slow: preset quick trains a twentieth of its steps here`);
   return 1 / 20;
@@ -122,10 +122,15 @@ export function describeSources(results: readonly RunResult[]): string {
   } from data/runs/`;
 }
 
-/** Where the claims of this execution were measured. */
-export async function claimContext({ preset }: NotebookParameters) {
-  const backend = engineStatus()?.backend ?? "none";
-  return { preset, backend, git: await gitCommit() };
+/** Where and by what code the runs behind claims were trained. */
+export function claimContext({ preset }: NotebookParameters, runs: readonly RunResult[]) {
+  const common = (values: readonly string[]) =>
+    new Set(values).size === 1 ? values[0]! : [...new Set(values)].sort().join(", ");
+  return {
+    preset,
+    backend: common(runs.map((run) => run.config.backend)),
+    git: common(runs.map((run) => run.config.git)),
+  };
 }
 
 /** Writes the rows of a notebook to `out/results`, where `deno task reproduce` collects them. */

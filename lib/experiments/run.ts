@@ -3,7 +3,10 @@
 import { countElements, engineStatus } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
 import { embeddingSize } from "../models/mod.ts";
+import { largestCode } from "../qat/mod.ts";
+import { formatTokenizer } from "../tokenizer/mod.ts";
 import {
+  checkSchedule,
   compilePrograms,
   disposeSession,
   formatCheckpoint,
@@ -81,13 +84,11 @@ export async function runAll(
       prepared = await prepareData(spec.data, { cacheFolder, ...(log && { log }) });
       data.set(key, prepared);
     }
+    checkRun(spec, prepared);
     const id = runId(spec, prepared.corpusKey);
-    planned.push({
-      spec,
-      prepared,
-      id,
-      stored: fresh ? null : await findRun(folders, id, needWeights),
-    });
+    const isWanted = !fresh || startedAnew.has(`${folders.runs} ${id}`);
+    const stored = isWanted ? await findRun(folders, id, spec, needWeights || fresh) : null;
+    planned.push({ spec, prepared, id, stored });
   }
 
   const steps = planned.filter((run) => run.stored === null)
@@ -95,41 +96,61 @@ export async function runAll(
   let stepsBefore = 0;
   const results: RunResult[] = [];
   let programs = null as { key: string; value: Programs } | null;
-  for (const { spec, prepared, id, stored } of planned) {
-    if (stored !== null) {
-      results.push(stored);
-      continue;
+  try {
+    for (const { spec, prepared, id, stored } of planned) {
+      if (stored !== null) {
+        results.push(stored);
+        continue;
+      }
+      const { model, optimizer, batchSize, schedule } = spec.training;
+      const { padId } = prepared.training;
+      const key = JSON.stringify([model, optimizer, batchSize, padId]);
+      if (programs?.key !== key) {
+        programs?.value.dispose();
+        programs = { key, value: compilePrograms({ model, optimizer }, { padId }) };
+      }
+      const onRecord = async (record: RunRecord) => {
+        const stepsDone = stepsBefore + ("step" in record ? record.step : schedule.steps);
+        await options.onProgress?.({ spec, record, stepsDone, steps });
+      };
+      const run = await trainRun(spec, prepared, id, programs.value, { ...options, onRecord });
+      results.push({ ...run, source: "trained" });
+      stepsBefore += schedule.steps;
     }
-    const { model, optimizer } = spec.training;
-    const { padId } = prepared.training;
-    const key = JSON.stringify([model, optimizer, spec.training.batchSize, padId]);
-    if (programs?.key !== key) {
-      programs?.value.dispose();
-      programs = { key, value: compilePrograms({ model, optimizer }, { padId }) };
-    }
-    const onRecord = async (record: RunRecord) => {
-      const stepsDone = stepsBefore +
-        ("step" in record ? record.step : spec.training.schedule.steps);
-      await options.onProgress?.({ spec, record, stepsDone, steps });
-    };
-    const run = await trainRun(spec, prepared, id, programs.value, { ...options, onRecord });
-    results.push({ ...run, source: "trained" });
-    stepsBefore += spec.training.schedule.steps;
+  } finally {
+    programs?.value.dispose();
   }
-  programs?.value.dispose();
   return results;
 }
+
+/** @throws UserError for what would stop the run only after work was done. */
+function checkRun({ training, quantizedBits }: RunSpec, { training: data }: PreparedData): void {
+  checkSchedule(training.schedule);
+  for (const bits of quantizedBits) largestCode(bits);
+  const { batchSize } = training;
+  if (!Number.isInteger(batchSize) || batchSize < 1 || batchSize > data.train.count) {
+    throw new UserError(
+      `batchSize: expected 1 to ${data.train.count}, the training windows there are, found ${batchSize}`,
+    );
+  }
+}
+
+/** Runs that this process began anew: with `fresh`, the same call again goes on with them. */
+const startedAnew = new Set<string>();
 
 async function findRun(
   folders: StoreFolders,
   id: string,
+  spec: RunSpec,
   needWeights: boolean,
 ): Promise<RunResult | null> {
+  // Labels are the caller's: the run may have been stored under others.
+  const relabelled = ({ config, records }: StoredRun) => ({ config: { ...config, spec }, records });
   const finished = await readFinishedRun(folders, id);
-  if (finished !== null) return { ...finished, source: "stored" };
+  if (finished !== null) return { ...relabelled(finished), source: "stored" };
   if (needWeights) return null;
   const published = await readPublishedRun(folders, id);
-  return published === null ? null : { ...published, source: "published" };
+  return published === null ? null : { ...relabelled(published), source: "published" };
 }
 
 type TrainRunOptions = RunOptions & { onRecord: (record: RunRecord) => Promise<void> };
@@ -145,10 +166,13 @@ async function trainRun(
   if (backend === undefined) throw new Error("initEngine() must be called before runAll()");
   const { training, quantizedBits } = spec;
   let session: Session = startSession(training);
+  let run: OpenRun | null = null;
   try {
     const facts = runFacts(spec, prepared, session);
     const config = { id, spec, facts, backend, git: await gitCommit() };
-    const run = await OpenRun.open(folders, config, { fresh });
+    const startKey = `${folders.runs} ${id}`;
+    run = await OpenRun.open(folders, config, { fresh: fresh && !startedAnew.has(startKey) });
+    if (fresh) startedAnew.add(startKey);
     const checkpoint = await run.readCheckpoint();
     if (checkpoint !== null) {
       const resumed = parseCheckpoint(checkpoint, training, run.checkpointPath());
@@ -158,8 +182,9 @@ async function trainRun(
     await run.rewindTo(checkpoint === null ? null : session);
 
     let lastSaved = performance.now();
+    const openRun = run;
     const save = async () => {
-      await run.writeCheckpoint(formatCheckpoint(session));
+      await openRun.writeCheckpoint(await formatCheckpoint(session));
       lastSaved = performance.now();
     };
     for await (const record of train(training, prepared.training, session, programs, { signal })) {
@@ -173,20 +198,21 @@ async function trainRun(
         await save();
         throw interruption(spec, record.step, record.reason, run.checkpointPath());
       }
+      await save(); // measuring takes a while, and may be what fails
       const { params } = session.state;
       const { model, batchSize } = training;
       const { training: windows } = prepared;
       const measured = [
-        ...measureFullWindows(programs.evaluator, params, windows, batchSize),
-        ...measureEmbedding(model, params, windows, {
-          batchSize,
-          quantizedBits,
-        }),
+        ...await measureFullWindows(programs.evaluator, params, windows, batchSize),
+        ...await measureEmbedding(model, params, windows, { batchSize, quantizedBits }),
       ];
-      return await run.finish(formatWeights(session), [...measured, record]);
+      const weights = await formatWeights(session);
+      const tokenizer = formatTokenizer(prepared.tokenizer);
+      return await run.finish({ weights, tokenizer }, [...measured, record]);
     }
     throw new Error("training ended without an end record");
   } finally {
+    run?.close();
     disposeSession(session);
   }
 }

@@ -1,6 +1,7 @@
 /** What a run is, and the name under which it is stored. */
 
 import { createHash } from "node:crypto";
+import type { ModelConfig } from "../models/mod.ts";
 import type { TrainingConfig } from "../train/mod.ts";
 import type { DataSpec } from "./data.ts";
 
@@ -24,16 +25,24 @@ export const TRAINING_VERSION = 1;
 
 /**
  * The name of a run in the store: readable words, then a hash of everything that decides its
- * numbers. Labels (`arm`, `family`) are not part of the hash: equal runs of two notebooks are one.
+ * numbers. Labels (`arm`, `family`) are not part of it: equal runs of two notebooks are one.
  */
-export function runId(spec: RunSpec, corpusKey: string): string {
-  const { data, training, quantizedBits } = spec;
+export function runId({ data, training, quantizedBits }: RunSpec, corpusKey: string): string {
+  // The corpus counts by its content, which the key covers, not by where it lies.
+  const { corpus: _path, textField: _field, ...windows } = data;
   const content = JSON.stringify(
-    sorted({ version: TRAINING_VERSION, corpusKey, data, training, quantizedBits }),
+    sorted({ version: TRAINING_VERSION, corpusKey, windows, training, quantizedBits }),
   );
   const hash = createHash("sha256").update(content).digest("hex").slice(0, 12);
-  const words = `${spec.family} ${spec.arm}`.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
-  return `${words}-seed-${training.seed}-${hash}`.replaceAll(/-+/g, "-");
+  return `${words(training.model)}-seed-${training.seed}-${hash}`;
+}
+
+function words(model: ModelConfig): string {
+  if (model.kind === "causal") return `${model.backbone.architecture}-clm`;
+  const { architecture } = model.decoder;
+  return model.memory === "zeros"
+    ? `${architecture}-zeros`
+    : `${architecture}-eem-${model.embeddingSize}`;
 }
 
 /** The same value with every object's keys in order, so that equal content gives equal text. */

@@ -5,6 +5,7 @@
  *   records.jsonl          what happened, a record a line
  *   checkpoint.safetensors where it stands, until it has ended
  *   model.safetensors      the weights, once it has ended
+ *   tokenizer.json         the tokenizer, in Hugging Face's format
  *
  * `data/runs/<id>.json` is a published run: its config and records, no weights. Every file is
  * written whole or not at all, records are cut back to the checkpoint when a run goes on.
@@ -53,6 +54,8 @@ const CONFIG = "config.json";
 const RECORDS = "records.jsonl";
 const CHECKPOINT = "checkpoint.safetensors";
 const WEIGHTS = "model.safetensors";
+const TOKENIZER = "tokenizer.json";
+const LOCK = "lock";
 
 /** The path of a finished run's weights. */
 export function weightsPath({ runs }: StoreFolders, id: string): string {
@@ -93,11 +96,18 @@ export async function publishRun(
 /** A run being trained: its folder, and the records that it has so far. */
 export class OpenRun {
   readonly #folder: string;
+  readonly #lock: Deno.FsFile;
   #records: RunRecord[];
   readonly config: RunConfig;
 
-  private constructor(folder: string, config: RunConfig, records: RunRecord[]) {
+  private constructor(
+    folder: string,
+    lock: Deno.FsFile,
+    config: RunConfig,
+    records: RunRecord[],
+  ) {
     this.#folder = folder;
+    this.#lock = lock;
     this.config = config;
     this.#records = records;
   }
@@ -106,21 +116,49 @@ export class OpenRun {
     return this.#records;
   }
 
-  /** Starts a run, or takes up the folder of one that was interrupted. */
+  /**
+   * Starts a run, or takes up the folder of one that was interrupted.
+   *
+   * @throws UserError when another process trains the run, or when it was interrupted on another
+   *   backend: going on would give numbers that no backend gives.
+   */
   static async open(
     { runs }: StoreFolders,
     config: RunConfig,
     { fresh }: { fresh: boolean },
   ): Promise<OpenRun> {
     const folder = join(runs, config.id);
-    const stored = await readJson<RunConfig>(join(folder, CONFIG));
-    if (fresh || stored === null || stored.backend !== config.backend) {
-      await Deno.remove(folder, { recursive: true }).catch(ignoreMissing);
-      await writeFileAtomically(join(folder, CONFIG), `${JSON.stringify(config, null, 2)}\n`);
-      return new OpenRun(folder, config, []);
+    await Deno.mkdir(folder, { recursive: true });
+    const lock = await Deno.open(join(folder, LOCK), { create: true, write: true });
+    try {
+      if (!await lock.tryLock(true)) {
+        throw new UserError(`${folder}: another process is training this run; wait for its end`);
+      }
+      await removeUnfinishedFiles(folder);
+      const stored = await readJson<RunConfig>(join(folder, CONFIG));
+      if (fresh || stored === null) {
+        for (const name of [CONFIG, RECORDS, CHECKPOINT, WEIGHTS, TOKENIZER]) {
+          await Deno.remove(join(folder, name)).catch(ignoreMissing);
+        }
+        await writeFileAtomically(join(folder, CONFIG), `${JSON.stringify(config, null, 2)}\n`);
+        return new OpenRun(folder, lock, config, []);
+      }
+      if (stored.backend !== config.backend) {
+        throw new UserError(
+          `${folder}: interrupted on backend ${stored.backend}, cannot go on with ${config.backend}; ` +
+            `use that backend (KYL_BACKEND=${stored.backend}) or train anew (--fresh)`,
+        );
+      }
+      return new OpenRun(folder, lock, stored, await readRecords(join(folder, RECORDS)));
+    } catch (error) {
+      lock.close();
+      throw error;
     }
-    await removeUnfinishedFiles(folder);
-    return new OpenRun(folder, stored, await readRecords(join(folder, RECORDS)));
+  }
+
+  /** Lets other processes have the run. */
+  close(): void {
+    this.#lock.close();
   }
 
   checkpointPath(): string {
@@ -133,6 +171,9 @@ export class OpenRun {
   }
 
   async writeCheckpoint(bytes: Uint8Array): Promise<void> {
+    // The records before it must not reach the disk after it.
+    using records = await Deno.open(join(this.#folder, RECORDS));
+    await records.syncData();
     await writeFileAtomically(this.checkpointPath(), bytes);
   }
 
@@ -147,13 +188,16 @@ export class OpenRun {
 
   async append(record: RunRecord): Promise<void> {
     this.#records.push(record);
-    await Deno.writeTextFile(join(this.#folder, RECORDS), `${JSON.stringify(record)}\n`, {
-      append: true,
-    });
+    const line = `${JSON.stringify(record)}\n`;
+    await Deno.writeTextFile(join(this.#folder, RECORDS), line, { append: true });
   }
 
-  /** Ends the run: weights first, then its last records, then the checkpoint goes. */
-  async finish(weights: Uint8Array, last: readonly RunRecord[]): Promise<StoredRun> {
+  /** Ends the run: weights and tokenizer, then its last records, then the checkpoint goes. */
+  async finish(
+    { weights, tokenizer }: { weights: Uint8Array; tokenizer: string },
+    last: readonly RunRecord[],
+  ): Promise<StoredRun> {
+    await writeFileAtomically(join(this.#folder, TOKENIZER), tokenizer);
     await writeFileAtomically(join(this.#folder, WEIGHTS), weights);
     for (const record of last) await this.append(record);
     await Deno.remove(this.checkpointPath()).catch(ignoreMissing);

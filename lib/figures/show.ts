@@ -8,10 +8,12 @@ import { renderPng } from "./render_png.ts";
  * for GitHub and for HTML reports that must work offline; and its words.
  */
 export function show(figure: Figure): Displayable {
+  // Without a width plotly fills the cell, which may be narrower than the figure.
+  const { width: _width, ...layout } = figure.layout;
   return displayable(figure.altText, async () => ({
     "application/vnd.plotly.v1+json": {
       data: figure.data,
-      layout: figure.layout,
+      layout: { ...layout, autosize: true },
       config: { displaylogo: false },
     },
     "image/png": Buffer.from(await renderPng(figure)).toString("base64"),

@@ -32,7 +32,9 @@ export function tableDisplay(table: ColumnTable, options: TableOptions = {}): Di
     rows.map((row) => names.map((name) => cellText(row[name], digits))),
   );
   const rest = table.numRows() - shown;
-  const format = Object.fromEntries(names.map((name) => [name, { digits }]));
+  const format = Object.fromEntries(
+    names.map((name) => [name, (value: unknown) => cellText(value, digits)]),
+  );
   const more = rest > 0 ? `… ${rest} more row${rest === 1 ? "" : "s"}` : "";
   return htmlDisplay(
     table.toHTML({ limit, format }) + (more && `<p>${more}</p>`),

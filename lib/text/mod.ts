@@ -4,8 +4,14 @@ export type { BatchPosition } from "./batches.ts";
 export { loadCorpus } from "./corpus.ts";
 export type { Corpus, CorpusOptions } from "./corpus.ts";
 export type { TextDocument } from "./document.ts";
-export { splitParagraphs } from "./paragraphs.ts";
+export { splitParagraphs, splitSentences } from "./paragraphs.ts";
 export { prepareCorpus } from "./tokenized_corpus.ts";
-export type { PrepareOptions, TokenizedCorpus, TokenizedDocuments } from "./tokenized_corpus.ts";
+export { TEXT_UNITS } from "./tokenized_corpus.ts";
+export type {
+  PrepareOptions,
+  TextUnit,
+  TokenizedCorpus,
+  TokenizedDocuments,
+} from "./tokenized_corpus.ts";
 export { makeWindows } from "./windows.ts";
 export type { Layout, WindowOptions, Windows } from "./windows.ts";

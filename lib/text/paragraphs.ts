@@ -1,7 +1,7 @@
 /**
- * Documents cut into paragraphs. Padded samples (paper §2.8) hold one document each, cut off at
- * the context length; with whole books or addresses as documents nearly all text would be cut off,
- * so there a paragraph serves as the document.
+ * Documents cut into paragraphs or sentences. Padded samples (paper §2.8) hold one document each,
+ * cut off at the context length; with whole books or addresses as documents nearly all text would
+ * be cut off, so there a piece of the length of a context serves as the document.
  */
 
 import type { TextDocument } from "./document.ts";
@@ -72,10 +72,25 @@ export function cutParagraphs(text: string): string[] {
  * characters or more; where there are none, at line ends or, last, between words.
  */
 export function splitParagraphs(documents: readonly TextDocument[]): TextDocument[] {
+  return splitDocuments(documents, cutParagraphs);
+}
+
+/** The sentences of all documents, as documents `id#1`, `id#2`, …, likewise. */
+export function splitSentences(documents: readonly TextDocument[]): TextDocument[] {
+  return splitDocuments(
+    documents,
+    (text) => cutParagraphs(text).flatMap((paragraph) => cutAfter(paragraph, SENTENCE_END)),
+  );
+}
+
+function splitDocuments(
+  documents: readonly TextDocument[],
+  cut: (text: string) => string[],
+): TextDocument[] {
   return documents.flatMap(({ id, text }) =>
-    cutParagraphs(text)
-      .map((paragraph) => paragraph.trim())
-      .filter((paragraph) => paragraph !== "")
-      .map((paragraph, index) => ({ id: `${id}#${index + 1}`, text: paragraph }))
+    cut(text)
+      .map((piece) => piece.trim())
+      .filter((piece) => piece !== "")
+      .map((piece, index) => ({ id: `${id}#${index + 1}`, text: piece }))
   );
 }

@@ -15,7 +15,7 @@ import {
 import { readCacheFile, writeCacheFile } from "./_cache_file.ts";
 import type { Corpus } from "./corpus.ts";
 import type { TextDocument } from "./document.ts";
-import { splitParagraphs } from "./paragraphs.ts";
+import { splitParagraphs, splitSentences } from "./paragraphs.ts";
 
 export interface TokenizedDocuments {
   /** The documents' tokens in a row. */
@@ -38,11 +38,14 @@ export interface TokenizedCorpus {
   readonly heldOut: TokenizedDocuments;
 }
 
+export const TEXT_UNITS = ["document", "paragraph", "sentence"] as const;
+export type TextUnit = (typeof TEXT_UNITS)[number];
+
 export interface PrepareOptions {
   /** Entries of the tokenizer to be trained; that of `tokenizer` if one is given. */
   readonly vocabSize: number;
-  /** What a document is: as loaded, or a paragraph (paragraphs.ts). Default "document". */
-  readonly unit?: "document" | "paragraph";
+  /** What a document is: as loaded, or a part of it (paragraphs.ts). Default "document". */
+  readonly unit?: TextUnit;
   readonly cacheFolder: string;
   /** Receives a line for each thing done that takes time. */
   readonly log?: (line: string) => void;
@@ -132,14 +135,16 @@ function littleEndian(numbers: Int32Array | Uint16Array): Uint8Array {
   return new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
 }
 
-/** Paragraphs of both sides; one that was trained on is not held out. */
-function paragraphSides(corpus: Corpus, log: (line: string) => void) {
-  const train = splitParagraphs(corpus.train);
+/** Both sides in units; a part of a document that was trained on is not held out. */
+function sidesBy(unit: TextUnit, corpus: Corpus, log: (line: string) => void) {
+  if (unit === "document") return corpus;
+  const split = unit === "paragraph" ? splitParagraphs : splitSentences;
+  const train = split(corpus.train);
   const seen = new Set(train.map(({ text }) => text));
-  const paragraphs = splitParagraphs(corpus.heldOut);
-  const heldOut = paragraphs.filter(({ text }) => !seen.has(text));
-  const dropped = paragraphs.length - heldOut.length;
-  if (dropped > 0) log(`${dropped} held-out paragraphs are in the training text: left out`);
+  const parts = split(corpus.heldOut);
+  const heldOut = parts.filter(({ text }) => !seen.has(text));
+  const dropped = parts.length - heldOut.length;
+  if (dropped > 0) log(`${dropped} held-out ${unit}s are in the training text: left out`);
   return { train, heldOut };
 }
 
@@ -190,7 +195,7 @@ export async function prepareCorpus(
     (content) => unpackSides(content, tokenizer.vocabSize),
     () => {
       log(`encoding ${corpus.name} by ${unit}`);
-      const sides = unit === "paragraph" ? paragraphSides(corpus, log) : corpus;
+      const sides = sidesBy(unit, corpus, log);
       const value = [sides.train, sides.heldOut].map((side) => encodeDocuments(side, tokenizer));
       return { value, content: packSides(value) };
     },

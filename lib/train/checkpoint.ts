@@ -8,10 +8,10 @@ import { restoreTree, storeTree } from "./weights.ts";
 type Progress = Omit<Session, "state">;
 
 /** The bytes of a checkpoint, from which {@linkcode parseCheckpoint} continues bit by bit. */
-export function formatCheckpoint(session: Session): Uint8Array<ArrayBuffer> {
+export async function formatCheckpoint(session: Session): Promise<Uint8Array<ArrayBuffer>> {
   const { state, ...progress } = session;
   return formatSafetensors({
-    tensors: storeTree(state),
+    tensors: await storeTree(state),
     metadata: { format: "pt", progress: JSON.stringify(progress satisfies Progress) },
   });
 }
@@ -30,9 +30,14 @@ export function parseCheckpoint(
   if (metadata.progress === undefined) {
     throw new UserError(`${fileName}: expected a checkpoint, found weights without progress`);
   }
+  let progress: Progress;
+  try {
+    progress = JSON.parse(metadata.progress);
+  } catch {
+    throw new UserError(`${fileName}: expected the progress of a run as JSON, found damaged text`);
+  }
   const example = startSession(config);
   try {
-    const progress = JSON.parse(metadata.progress) as Progress;
     return { ...progress, state: restoreTree(example.state, tensors, fileName) };
   } finally {
     disposeSession(example);
@@ -40,9 +45,9 @@ export function parseCheckpoint(
 }
 
 /** The bytes of a model's weights alone. */
-export function formatWeights(session: Session): Uint8Array<ArrayBuffer> {
+export async function formatWeights(session: Session): Promise<Uint8Array<ArrayBuffer>> {
   return formatSafetensors({
-    tensors: storeTree(session.state.params),
+    tensors: await storeTree(session.state.params),
     metadata: { format: "pt" },
   });
 }

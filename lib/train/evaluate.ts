@@ -35,20 +35,20 @@ export type Evaluation = Readonly<{
 }>;
 
 /** The loss over all of `windows`, `batchSize` at a time. */
-export function evaluate(
+export async function evaluate(
   evaluator: LossEvaluator,
   params: Model,
   windows: Windows,
   batchSize: number,
-): Evaluation {
+): Promise<Evaluation> {
   const windowLossNats = new Float64Array(windows.count);
   let totalNats = 0;
   let scoredTokens = 0;
   for (const { ids, start, rows } of batchesInOrder(windows, batchSize)) {
     const idsBN = tensor(ids, [batchSize, windows.contextLength], "int32");
     const { lossTB, scoredTB } = evaluator(params, idsBN);
-    const losses = lossTB.dataSync() as Float32Array;
-    const scored = scoredTB.dataSync() as Float32Array;
+    const losses = await lossTB.data() as Float32Array;
+    const scored = await scoredTB.data() as Float32Array;
     for (const leaf of [idsBN, lossTB, scoredTB]) leaf.dispose();
     for (let row = 0; row < rows; row++) {
       let nats = 0, count = 0;

@@ -148,7 +148,7 @@ export async function* train(
   while (true) {
     if (session.evaluationDue) {
       const { params } = session.state;
-      const result = evaluate(programs.evaluator, params, data.heldOut, batchSize);
+      const result = await evaluate(programs.evaluator, params, data.heldOut, batchSize);
       session.evaluationDue = false;
       const { lossNats, scoredTokens } = result;
       yield { type: "evaluation", ...at(), lossNats, scoredTokens };
@@ -172,8 +172,8 @@ export async function* train(
     const scalars = stepScalars(rate, session.step, optimizer);
     const idsBN = tensor(batches.next().ids, [batchSize, contextLength], "int32");
     const result = programs.step(session.state, scalars, idsBN);
-    const lossNats = result.loss.dataSync()[0]!;
-    const gradientNorm = result.gradientNorm.dataSync()[0]!;
+    const lossNats = (await result.loss.data())[0]!;
+    const gradientNorm = (await result.gradientNorm.data())[0]!;
     for (const leaf of [scalars, idsBN, result.loss, result.gradientNorm]) leaf.dispose();
 
     session.firstLossNats ??= lossNats;

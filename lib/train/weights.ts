@@ -1,17 +1,24 @@
 /** Parameter trees to and from stored tensors. */
 
-import { mapTree, namedLeaves, tensor, type Tree } from "../engine/mod.ts";
+import {
+  disposeTree,
+  mapTree,
+  namedLeaves,
+  type Tensor,
+  tensor,
+  type Tree,
+} from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
 import type { StoredTensor } from "./safetensors.ts";
 
 /** The tensors of a tree under `prefix`, read from the device. */
-export function storeTree(tree: Tree, prefix = ""): Map<string, StoredTensor> {
-  return new Map(
-    namedLeaves(tree, prefix).map(({ name, tensor }) => {
-      const data = tensor.dataSync() as Float32Array;
-      return [name, { shape: tensor.shape, data: data.slice() }];
-    }),
-  );
+export async function storeTree(tree: Tree, prefix = ""): Promise<Map<string, StoredTensor>> {
+  const stored = new Map<string, StoredTensor>();
+  for (const { name, tensor } of namedLeaves(tree, prefix)) {
+    const data = await tensor.data() as Float32Array;
+    stored.set(name, { shape: tensor.shape, data: data.slice() });
+  }
+  return stored;
 }
 
 /**
@@ -25,17 +32,24 @@ export function restoreTree<T extends Tree>(
   fileName: string,
   prefix = "",
 ): T {
-  const restored = mapTree(example, (leaf, path) => {
-    const name = prefix === "" ? path : `${prefix}.${path}`;
-    const found = stored.get(name);
-    if (found === undefined || `${found.shape}` !== `${leaf.shape}`) {
-      throw new UserError(
-        `${fileName}: expected ${name} of shape [${leaf.shape}], found ${
-          found === undefined ? "no such tensor" : `[${found.shape}]`
-        }; is it the weights file of another model?`,
-      );
-    }
-    return tensor(found.data, [...found.shape]);
-  });
-  return restored;
+  const restored: Tensor[] = [];
+  try {
+    return mapTree(example, (leaf, path) => {
+      const name = prefix === "" ? path : `${prefix}.${path}`;
+      const found = stored.get(name);
+      if (found === undefined || `${found.shape}` !== `${leaf.shape}`) {
+        throw new UserError(
+          `${fileName}: expected ${name} of shape [${leaf.shape}], found ${
+            found === undefined ? "no such tensor" : `[${found.shape}]`
+          }; is it the weights file of another model?`,
+        );
+      }
+      const values = tensor(found.data, [...found.shape]);
+      restored.push(values);
+      return values;
+    });
+  } catch (error) {
+    disposeTree(restored);
+    throw error;
+  }
 }

@@ -63,7 +63,7 @@ onEveryBackend("tokenSurprisals() equals one forward per token", async () => {
       for (const count of [2, length - 1, length, length + 1, 2 * length, 3 * length + 1]) {
         const text = tokenizer.decode(all.subarray(0, count));
         const ids = tokenizer.encode(text);
-        const found = tokenSurprisals(config, params, tokenizer, text);
+        const found = await tokenSurprisals(config, params, tokenizer, text);
         assert.deepEqual(found.map((token) => token.id), [...ids]);
         for (const { position, context, lossNats } of found.slice(1)) {
           const expected = await bruteForce(config, params, ids, position, context);
@@ -77,11 +77,11 @@ onEveryBackend("tokenSurprisals() equals one forward per token", async () => {
   }
 }, { only: ["tensorflow graph", "wasm"] });
 
-onEveryBackend("tokenSurprisals() gives every token once, with N/2 tokens before it", () => {
+onEveryBackend("tokenSurprisals() gives every token once, with N/2 tokens before it", async () => {
   for (const length of [2, 3, 5, 8]) {
     const config = causal("mixer", length);
     const params = livelyModel(config);
-    const found = tokenSurprisals(config, params, tokenizer, TEXT);
+    const found = await tokenSurprisals(config, params, tokenizer, TEXT);
     const ids = tokenizer.encode(TEXT);
     assert.ok(ids.length > 4 * length);
     assert.deepEqual(found.map((token) => token.position), [...ids.keys()]);
@@ -96,22 +96,27 @@ onEveryBackend("tokenSurprisals() gives every token once, with N/2 tokens before
   }
 }, { only: ["tensorflow graph"] });
 
-onEveryBackend("tokenSurprisals() does not depend on what a short text is filled with", () => {
-  for (const architecture of ["mixer", "transformer"] as const) {
-    const config = causal(architecture, 16);
-    const params = livelyModel(config);
-    for (const text of ["the state", TEXT]) {
-      const expected = tokenSurprisals(config, params, withPadId(1), text);
-      for (const padId of [0, 40, VOCABULARY - 1]) {
-        assert.deepEqual(tokenSurprisals(config, params, withPadId(padId), text), expected);
+onEveryBackend(
+  "tokenSurprisals() does not depend on what a short text is filled with",
+  async () => {
+    for (const architecture of ["mixer", "transformer"] as const) {
+      const config = causal(architecture, 16);
+      const params = livelyModel(config);
+      for (const text of ["the state", TEXT]) {
+        const expected = await tokenSurprisals(config, params, withPadId(1), text);
+        for (const padId of [0, 40, VOCABULARY - 1]) {
+          const found = await tokenSurprisals(config, params, withPadId(padId), text);
+          assert.deepEqual(found, expected);
+        }
       }
     }
-  }
-}, { only: ["tensorflow graph", "wasm"] });
+  },
+  { only: ["tensorflow graph", "wasm"] },
+);
 
-onEveryBackend("tokenSurprisals() labels tokens, cut characters too", () => {
+onEveryBackend("tokenSurprisals() labels tokens, cut characters too", async () => {
   const config = causal("mixer", 8);
-  const found = tokenSurprisals(config, livelyModel(config), tokenizer, "the 🙂");
+  const found = await tokenSurprisals(config, livelyModel(config), tokenizer, "the 🙂");
   const ids = tokenizer.encode("the 🙂");
   assert.deepEqual(
     found.map((token) => token.text),
@@ -120,36 +125,51 @@ onEveryBackend("tokenSurprisals() labels tokens, cut characters too", () => {
   assert.ok(found.some((token) => token.text.includes("\ufffd")));
 }, { only: ["cpu"] });
 
-onEveryBackend("tokenSurprisals() frees its tensors", () => {
+onEveryBackend("tokenSurprisals() frees its tensors", async () => {
   const config = causal("transformer", 8);
   const params = livelyModel(config);
-  tokenSurprisals(config, params, tokenizer, TEXT);
+  await tokenSurprisals(config, params, tokenizer, TEXT);
   const before = memory().numTensors;
-  tokenSurprisals(config, params, tokenizer, TEXT);
+  await tokenSurprisals(config, params, tokenizer, TEXT);
   assert.equal(memory().numTensors, before);
   disposeTree(params);
 }, { only: ["tensorflow graph", "wasm"] });
 
-onEveryBackend("tokenSurprisals() refuses augmented models and texts of under two tokens", () => {
+onEveryBackend(
+  "tokenSurprisals() refuses augmented models and texts of under two tokens",
+  async () => {
+    const config = causal("mixer", 8);
+    const params = livelyModel(config);
+    for (const [text, count] of [["", 0], ["t", 1]] as const) {
+      await assert.rejects(
+        tokenSurprisals(config, params, tokenizer, text),
+        (error) =>
+          error instanceof UserError &&
+          error.message === `expected a text of two tokens or more, found ${count}`,
+      );
+    }
+    const decoder = config.backbone;
+    await assert.rejects(
+      tokenSurprisals({ kind: "augmented", memory: "zeros", decoder }, params, tokenizer, TEXT),
+      (error) => error instanceof UserError && /need a causal model, found/.test(error.message),
+    );
+  },
+  { only: ["cpu"] },
+);
+
+onEveryBackend("tokenSurprisals() refuses the tokenizer of another model", async () => {
   const config = causal("mixer", 8);
   const params = livelyModel(config);
-  for (const [text, count] of [["", 0], ["t", 1]] as const) {
-    assert.throws(
-      () => tokenSurprisals(config, params, tokenizer, text),
+  // One entry fewer or more: every id of the text may still be one that the model knows.
+  for (const size of [VOCABULARY - 1, VOCABULARY + 1]) {
+    const other = trainTokenizer([TEXT.repeat(3)], { vocabSize: size });
+    assert.equal(other.vocabSize, size);
+    await assert.rejects(
+      tokenSurprisals(config, params, other, TEXT),
       (error) =>
         error instanceof UserError &&
-        error.message === `expected a text of two tokens or more, found ${count}`,
+        error.message ===
+          `expected the model's tokenizer, of ${VOCABULARY} entries, found one of ${size}`,
     );
   }
-  const decoder = config.backbone;
-  assert.throws(
-    () =>
-      tokenSurprisals(
-        { kind: "augmented", memory: "zeros", decoder },
-        params,
-        tokenizer,
-        TEXT,
-      ),
-    (error) => error instanceof UserError && /need a causal model, found/.test(error.message),
-  );
 }, { only: ["cpu"] });

@@ -79,7 +79,12 @@ Deno.test({
         assert.ok(Number(step) >= 20 && Number(step) < run.steps);
 
         const left = await readTinyRun(interrupted);
-        assert.deepEqual(left.names, ["checkpoint.safetensors", "config.json", "records.jsonl"]);
+        assert.deepEqual(left.names, [
+          "checkpoint.safetensors",
+          "config.json",
+          "lock",
+          "records.jsonl",
+        ]);
         assert.ok(left.records.every((record) => record.step <= Number(step)));
 
         const resumed = await runTiny({ ...run, folder: interrupted });
@@ -89,7 +94,13 @@ Deno.test({
 
         assert.equal((await runTiny({ ...run, folder: whole })).code, 0);
         const [a, b] = [await readTinyRun(interrupted), await readTinyRun(whole)];
-        assert.deepEqual(a.names, ["config.json", "model.safetensors", "records.jsonl"]);
+        assert.deepEqual(a.names, [
+          "config.json",
+          "lock",
+          "model.safetensors",
+          "records.jsonl",
+          "tokenizer.json",
+        ]);
         assert.deepEqual(a.names, b.names);
         assert.deepEqual(a.records, b.records);
         assert.deepEqual(a.weights, b.weights);

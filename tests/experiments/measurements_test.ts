@@ -90,7 +90,7 @@ function assertNear(found: number, expected: number, what: string): void {
 for (const [name, config] of Object.entries(AUGMENTED)) {
   const layout = name.startsWith("mixer") ? "packed" : "padded";
 
-  onEveryBackend(`measureEmbedding() of the ${name} equals windows taken one by one`, () => {
+  onEveryBackend(`measureEmbedding() of the ${name} equals windows taken one by one`, async () => {
     const params = livelyModel(config) as AugmentedDecoder;
     // Full batches; a rest of two; a rest of one, which has no neighbour.
     for (const count of [6, 8, 7]) {
@@ -116,7 +116,7 @@ for (const [name, config] of Object.entries(AUGMENTED)) {
         return own[row === start ? last : row - 1]!;
       });
       const options = { batchSize: BATCH, quantizedBits: [2, 4] };
-      const found = measureEmbedding(config, params, data, options);
+      const found = await measureEmbedding(config, params, data, options);
       assert.deepEqual(found.map(({ lossNats: _, ...record }) => record), [
         { type: "measurement", what: "quantized embedding", bits: 2 },
         { type: "measurement", what: "quantized embedding", bits: 4 },
@@ -132,45 +132,48 @@ for (const [name, config] of Object.entries(AUGMENTED)) {
   }, BACKENDS);
 }
 
-onEveryBackend("measureEmbedding() has no neighbour in batches of one window", () => {
+onEveryBackend("measureEmbedding() has no neighbour in batches of one window", async () => {
   const config = AUGMENTED["mixer EEM"];
   const options = { batchSize: 1, quantizedBits: [4] };
-  const found = measureEmbedding(config, livelyModel(config), dataOf("packed", 3), options);
+  const data = dataOf("packed", 3);
+  const found = await measureEmbedding(config, livelyModel(config), data, options);
   assert.deepEqual(found.map((record) => record.what), ["quantized embedding"]);
 }, { only: ["cpu"] });
 
-onEveryBackend("measureEmbedding() gives nothing without an embedding", () => {
+onEveryBackend("measureEmbedding() gives nothing without an embedding", async () => {
   const options = { batchSize: BATCH, quantizedBits: [4] };
   const data = dataOf("packed", 6);
   const causal = CAUSAL["mixer CLM"];
-  assert.deepEqual(measureEmbedding(causal, livelyModel(causal), data, options), []);
+  assert.deepEqual(await measureEmbedding(causal, livelyModel(causal), data, options), []);
   const { decoder } = AUGMENTED["mixer EEM"];
   const zeros = { kind: "augmented", memory: "zeros", decoder } as const;
-  assert.deepEqual(measureEmbedding(zeros, livelyModel(zeros), data, options), []);
+  assert.deepEqual(await measureEmbedding(zeros, livelyModel(zeros), data, options), []);
 }, { only: ["cpu"] });
 
-onEveryBackend("measureEmbedding() frees its tensors", () => {
+onEveryBackend("measureEmbedding() frees its tensors", async () => {
   const config = AUGMENTED["mixer EEM"];
   const params = livelyModel(config);
   const data = dataOf("packed", 7);
   const options = { batchSize: BATCH, quantizedBits: [4] };
-  measureEmbedding(config, params, data, options);
+  await measureEmbedding(config, params, data, options);
   const before = memory().numTensors;
-  measureEmbedding(config, params, data, options);
+  await measureEmbedding(config, params, data, options);
   assert.equal(memory().numTensors, before);
 }, BACKENDS);
 
-onEveryBackend("measureFullWindows() evaluates windows without pads alone", () => {
+onEveryBackend("measureFullWindows() evaluates windows without pads alone", async () => {
   const config = CAUSAL["transformer CLM"];
   const params = livelyModel(config);
   const data = dataOf("padded", 8);
   const evaluator = compileEvaluator(config, { padId: PAD }, "graph");
-  const expected = evaluate(evaluator, params, pickWindows(data.heldOut, [0, 3, 6]), BATCH);
-  assert.deepEqual(measureFullWindows(evaluator, params, data, BATCH), [
+  const full = pickWindows(data.heldOut, [0, 3, 6]);
+  const expected = await evaluate(evaluator, params, full, BATCH);
+  assert.deepEqual(await measureFullWindows(evaluator, params, data, BATCH), [
     { type: "measurement", what: "full windows", lossNats: expected.lossNats, windows: 3 },
   ]);
   const partial = pickWindows(data.heldOut, [1, 2, 4]);
-  assert.deepEqual(measureFullWindows(evaluator, params, { ...data, heldOut: partial }, BATCH), []);
+  const withPartial = { ...data, heldOut: partial };
+  assert.deepEqual(await measureFullWindows(evaluator, params, withPartial, BATCH), []);
   const packed = dataOf("packed", 8);
-  assert.deepEqual(measureFullWindows(evaluator, params, packed, BATCH), []);
+  assert.deepEqual(await measureFullWindows(evaluator, params, packed, BATCH), []);
 }, { only: ["tensorflow graph"] });

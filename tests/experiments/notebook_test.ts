@@ -77,6 +77,16 @@ Deno.test("PROJECT_FOLDERS lie in the project, wherever the notebook runs", () =
   );
 });
 
+Deno.test("stepShare() wants a running engine, whatever the preset", () => {
+  assert.equal(engineStatus(), null, "no test before this one may start the engine");
+  for (const preset of PRESETS) {
+    assert.throws(
+      () => stepShare({ preset, fresh: false }, () => {}),
+      /^Error: initEngine\(\) must be called before stepShare\(\)$/,
+    );
+  }
+});
+
 Deno.test("stepShare() shortens preset quick on slow backends only, and says so", async () => {
   await initEngine({ backend: "cpu", log: () => {} });
   const lines: string[] = [];
@@ -111,12 +121,22 @@ Deno.test({
   },
 });
 
-Deno.test("claimContext() says preset, backend and commit", async () => {
-  await initEngine({ backend: "cpu", log: () => {} });
-  const context = await claimContext({ preset: "small", fresh: false });
-  assert.equal(context.preset, "small");
-  assert.equal(context.backend, engineStatus()!.backend);
-  assert.match(context.git, /^([0-9a-f]{12}(-dirty)?|unknown)$/);
+Deno.test("claimContext() says preset, and every backend and commit of the runs", () => {
+  const contextOf = (...runs: (readonly [backend: string, git: string])[]) =>
+    claimContext(
+      { preset: "small", fresh: false },
+      runs.map(([backend, git]) => ({ config: { backend, git } }) as RunResult),
+    );
+  assert.deepEqual(contextOf(["wasm", "b"], ["wasm", "b"]), {
+    preset: "small",
+    backend: "wasm",
+    git: "b",
+  });
+  assert.deepEqual(contextOf(["wasm", "b"], ["cpu", "a-dirty"], ["wasm", "b"]), {
+    preset: "small",
+    backend: "cpu, wasm",
+    git: "a-dirty, b",
+  });
 });
 
 Deno.test("recordClaims() refuses a name that is a path, before it writes", async () => {

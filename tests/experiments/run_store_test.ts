@@ -1,13 +1,20 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { UserError } from "../../lib/errors.ts";
-import { publishRun, readFinishedRun, readPublishedRun } from "../../lib/experiments/mod.ts";
-import { OpenRun, type RunConfig, type RunRecord } from "../../lib/experiments/run_store.ts";
+import {
+  OpenRun,
+  publishRun,
+  readFinishedRun,
+  readPublishedRun,
+  type RunConfig,
+  type RunRecord,
+  weightsPath,
+} from "../../lib/experiments/run_store.ts";
 import { withFiles } from "../text/_temporary.ts";
 import { tinySpec } from "./_tiny.ts";
 
 const CONFIG: RunConfig = {
-  id: "mixer-eem-seed-3",
+  id: "mixer-eem-2-seed-3",
   spec: tinySpec("folder", "eem"),
   facts: {
     parameterCount: 1,
@@ -48,6 +55,7 @@ Deno.test("OpenRun keeps an interrupted run's records, and nothing of unfinished
     const names = namesIn(runFolder);
     await Deno.writeTextFile(join(runFolder, "checkpoint.safetensors.0-1-2.tmp"), "half a che");
     await Deno.writeTextFile(join(runFolder, "records.jsonl"), `{"type":"tr`, { append: true });
+    first.close();
 
     const again = await OpenRun.open(folders, { ...CONFIG, git: "newer" }, { fresh: false });
     assert.deepEqual(again.records, [EVALUATION]);
@@ -55,21 +63,101 @@ Deno.test("OpenRun keeps an interrupted run's records, and nothing of unfinished
     assert.deepEqual(await again.readCheckpoint(), Uint8Array.of(1, 2, 3));
     assert.deepEqual(namesIn(runFolder), names);
     assert.equal(await readFinishedRun(folders, CONFIG.id), null);
+    again.close();
   }));
 
-Deno.test("OpenRun begins anew when it is told to, and on another backend", () =>
+/** Leaves a run that was killed while it wrote its second checkpoint. */
+async function interruptRun(folders: ReturnType<typeof foldersIn>): Promise<void> {
+  const run = await OpenRun.open(folders, CONFIG, { fresh: true });
+  await run.append(EVALUATION);
+  await run.writeCheckpoint(Uint8Array.of(1));
+  run.close();
+  const unfinished = join(folders.runs, CONFIG.id, "checkpoint.safetensors.0-1-2.tmp");
+  await Deno.writeTextFile(unfinished, "half a che");
+}
+
+Deno.test("OpenRun begins anew when it is told to, on another backend too", () =>
   withFiles({}, async (folder) => {
     const folders = foldersIn(folder);
-    for (
-      const [config, fresh] of [[CONFIG, true], [{ ...CONFIG, backend: "wasm" }, false]] as const
-    ) {
-      const old = await OpenRun.open(folders, CONFIG, { fresh: true });
-      await old.append(EVALUATION);
-      await old.writeCheckpoint(Uint8Array.of(1));
-      const anew = await OpenRun.open(folders, config, { fresh });
+    const runFolder = join(folders.runs, CONFIG.id);
+    for (const config of [{ ...CONFIG, git: "newer" }, { ...CONFIG, backend: "wasm" }]) {
+      await interruptRun(folders);
+      const anew = await OpenRun.open(folders, config, { fresh: true });
       assert.deepEqual(anew.records, []);
+      assert.deepEqual(anew.config, config);
       assert.equal(await anew.readCheckpoint(), null);
+      assert.deepEqual(namesIn(runFolder), ["config.json", "lock"]);
+      await anew.finish({ weights: Uint8Array.of(9), tokenizer: "{}" }, [END]);
+      anew.close();
+
+      const afterTheEnd = await OpenRun.open(folders, CONFIG, { fresh: true });
+      assert.deepEqual(namesIn(runFolder), ["config.json", "lock"]);
+      afterTheEnd.close();
     }
+  }));
+
+Deno.test("OpenRun refuses to go on with a run of another backend", () =>
+  withFiles({}, async (folder) => {
+    const folders = foldersIn(folder);
+    await interruptRun(folders);
+    await assert.rejects(
+      OpenRun.open(folders, { ...CONFIG, backend: "wasm" }, { fresh: false }),
+      (error) =>
+        error instanceof UserError && error.message ===
+          `${join(folders.runs, CONFIG.id)}: interrupted on backend cpu, cannot go on with wasm; ` +
+            "use that backend (KYL_BACKEND=cpu) or train anew (--fresh)",
+    );
+    const run = await OpenRun.open(folders, CONFIG, { fresh: false });
+    assert.deepEqual(run.records, [EVALUATION], "it stays as it was, and free");
+    assert.deepEqual(await run.readCheckpoint(), Uint8Array.of(1));
+    run.close();
+  }));
+
+Deno.test("OpenRun lets one process have a run at a time", () =>
+  withFiles({}, async (folder) => {
+    const folders = foldersIn(folder);
+    const first = await OpenRun.open(folders, CONFIG, { fresh: false });
+    await first.append(EVALUATION);
+    for (const fresh of [false, true]) {
+      await assert.rejects(
+        OpenRun.open(folders, CONFIG, { fresh }),
+        (error) =>
+          error instanceof UserError && error.message ===
+            `${
+              join(folders.runs, CONFIG.id)
+            }: another process is training this run; wait for its end`,
+      );
+    }
+    const other = await OpenRun.open(folders, { ...CONFIG, id: "another" }, { fresh: false });
+    other.close();
+    first.close();
+    const next = await OpenRun.open(folders, CONFIG, { fresh: false });
+    assert.deepEqual(next.records, [EVALUATION]);
+    next.close();
+  }));
+
+Deno.test("OpenRun writes a checkpoint when the records before it are on the disk", () =>
+  withFiles({}, async (folder) => {
+    const run = await OpenRun.open(foldersIn(folder), CONFIG, { fresh: false });
+    await assert.rejects(run.writeCheckpoint(Uint8Array.of(1)), Deno.errors.NotFound);
+    assert.equal(await run.readCheckpoint(), null, "no checkpoint without records");
+
+    await run.append(EVALUATION);
+    const { syncData } = Deno.FsFile.prototype;
+    const atSync: (Uint8Array | null)[] = [];
+    Deno.FsFile.prototype.syncData = async function () {
+      await syncData.call(this);
+      atSync.push(await run.readCheckpoint());
+    };
+    try {
+      await run.writeCheckpoint(Uint8Array.of(1));
+      await run.writeCheckpoint(Uint8Array.of(2));
+    } finally {
+      Deno.FsFile.prototype.syncData = syncData;
+    }
+    assert.deepEqual(atSync, [null, Uint8Array.of(1)], "the checkpoint when records are synced");
+    assert.deepEqual(await run.readCheckpoint(), Uint8Array.of(2));
+    run.close();
   }));
 
 Deno.test("readFinishedRun() wants the end, and reads what was written", () =>
@@ -81,13 +169,19 @@ Deno.test("readFinishedRun() wants the end, and reads what was written", () =>
     await run.writeCheckpoint(Uint8Array.of(1));
     await run.append({ ...END, reason: "stopped" });
     assert.equal(await readFinishedRun(folders, CONFIG.id), null, "stopped is not finished");
-    const finished = await run.finish(Uint8Array.of(9), [END]);
+    const finished = await run.finish({ weights: Uint8Array.of(9), tokenizer: `{"a":1}` }, [END]);
+    run.close();
     assert.deepEqual(await readFinishedRun(folders, CONFIG.id), finished);
-    assert.deepEqual(namesIn(join(folders.runs, CONFIG.id)), [
+    const runFolder = join(folders.runs, CONFIG.id);
+    assert.deepEqual(namesIn(runFolder), [
       "config.json",
+      "lock",
       "model.safetensors",
       "records.jsonl",
+      "tokenizer.json",
     ]);
+    assert.deepEqual(await Deno.readFile(weightsPath(folders, CONFIG.id)), Uint8Array.of(9));
+    assert.equal(await Deno.readTextFile(join(runFolder, "tokenizer.json")), `{"a":1}`);
   }));
 
 Deno.test("publishRun() writes what readPublishedRun() reads, a record a line", () =>
@@ -106,6 +200,7 @@ Deno.test("damaged files of a run are named", () =>
     const folders = foldersIn(folder);
     const run = await OpenRun.open(folders, CONFIG, { fresh: false });
     await run.append(EVALUATION);
+    run.close();
     const path = join(folders.runs, CONFIG.id, "records.jsonl");
     await Deno.writeTextFile(path, `not json\n{"type":"end"}\n`, { append: true });
     await assert.rejects(

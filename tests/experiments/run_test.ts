@@ -1,18 +1,21 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { initEngine, memory } from "../../lib/engine/mod.ts";
+import { initEngine, leavesOf, memory } from "../../lib/engine/mod.ts";
 import {
   loadWeights,
+  prepareData,
   publishRun,
   readFinishedRun,
   runAll,
   type RunOptions,
+  type RunProgress,
   type RunRecord,
   type RunResult,
+  type RunSpec,
   weightsPath,
 } from "../../lib/experiments/mod.ts";
 import { UserError } from "../../lib/errors.ts";
-import { leavesOf } from "../../lib/engine/mod.ts";
+import { parseTokenizer } from "../../lib/tokenizer/mod.ts";
 import { withFiles } from "../text/_temporary.ts";
 import { tinyCorpus, tinySpec } from "./_tiny.ts";
 
@@ -58,6 +61,101 @@ Deno.test("runAll() trains once, then takes the stored run, then the published o
     const [fresh] = await runAll([tinySpec(folder, "eem")], { ...options, fresh: true });
     assert.equal(fresh!.source, "trained");
     assert.deepEqual(timeless(fresh!.records), timeless(trained!.records));
+  }));
+
+Deno.test("runAll() gives stored and published runs the caller's labels", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const options = optionsIn(folder);
+    const spec = tinySpec(folder, "zeros");
+    const [trained] = await runAll([spec], options);
+    assert.deepEqual(trained!.config.spec, spec);
+    // The corpus counts by its content: the same text from elsewhere is the same run.
+    const copy = join(folder, "elsewhere", "corpus.jsonl");
+    await Deno.mkdir(join(folder, "elsewhere"));
+    await Deno.copyFile(spec.data.corpus, copy);
+    const renamed = {
+      ...spec,
+      arm: "control",
+      family: "other",
+      data: { ...spec.data, corpus: copy },
+    };
+    const [stored] = await runAll([renamed], options);
+    await publishRun(options.folders, trained!);
+    await Deno.remove(options.folders.runs, { recursive: true });
+    const [published] = await runAll([renamed], options);
+    for (const [run, source] of [[stored, "stored"], [published, "published"]] as const) {
+      assert.equal(run!.source, source);
+      assert.deepEqual(run!.config, { ...trained!.config, spec: renamed });
+      assert.deepEqual(run!.records, trained!.records);
+    }
+  }));
+
+Deno.test("runAll() told to train anew goes on with what it has begun so", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const spec = tinySpec(folder, "clm");
+    const options = optionsIn(folder);
+    const [whole] = await runAll([spec], options);
+    const wholeWeights = await weightsOf(folder, whole!);
+
+    /** Steps of the records of a run that is stopped at a train record. */
+    const stopped = async (stopAt: number, fresh: boolean) => {
+      const controller = new AbortController();
+      const steps: number[] = [];
+      const onProgress = ({ stepsDone }: RunProgress) => {
+        steps.push(stepsDone);
+        if (stepsDone === stopAt) controller.abort();
+      };
+      await assert.rejects(
+        runAll([spec], { ...options, fresh, signal: controller.signal, onProgress }),
+        (error) => error instanceof UserError && error.message.includes(`after step ${stopAt};`),
+      );
+      return steps;
+    };
+    // It takes neither a published run nor an interrupted one that it has not begun.
+    await Deno.remove(options.folders.runs, { recursive: true });
+    assert.deepEqual(await stopped(6, false), [2, 4, 4, 6]);
+    await publishRun(options.folders, whole!);
+    assert.deepEqual(await stopped(2, true), [2], "anew");
+    assert.deepEqual(await stopped(8, true), [4, 4, 6, 8, 8], "from its checkpoint");
+
+    const seen: number[] = [];
+    const onProgress = ({ stepsDone }: RunProgress) => void seen.push(stepsDone);
+    const [resumed] = await runAll([spec], { ...options, fresh: true, onProgress });
+    assert.deepEqual(seen, [10, 12, 12]);
+    assert.equal(resumed!.source, "trained");
+    assert.deepEqual(timeless(resumed!.records), timeless(whole!.records));
+    assert.deepEqual(await weightsOf(folder, resumed!), wholeWeights);
+
+    const [again] = await runAll([spec], { ...options, fresh: true });
+    assert.equal(again!.source, "stored");
+    assert.deepEqual(again!.records, resumed!.records);
+  }));
+
+Deno.test("runAll() refuses what cannot be trained before it trains anything", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const good = tinySpec(folder, "eem");
+    const training = (changes: Partial<RunSpec["training"]>) => ({
+      ...good,
+      training: { ...good.training, ...changes },
+    });
+    for (
+      const [bad, message] of [
+        [training({ batchSize: 1e6 }), /^batchSize: expected 1 to \d+, .* found 1000000$/],
+        [training({ batchSize: 0 }), /^batchSize: expected 1 to \d+, .* found 0$/],
+        [training({ batchSize: 1.5 }), /^batchSize: expected 1 to \d+, .* found 1\.5$/],
+        [
+          training({ schedule: { ...good.training.schedule, warmupSteps: 12 } }),
+          /^warmupSteps: .* found 12$/,
+        ],
+        [{ ...good, quantizedBits: [4, 1] }, /found 1$/],
+      ] as const
+    ) {
+      await assert.rejects(
+        runAll([good, bad], optionsIn(folder)),
+        (error) => error instanceof UserError && message.test(error.message),
+      );
+      await assert.rejects(Deno.stat(optionsIn(folder).folders.runs), Deno.errors.NotFound);
+    }
   }));
 
 Deno.test("runAll() records training, evaluations at their steps, measurements and the end", () =>
@@ -133,6 +231,38 @@ Deno.test("runAll() goes on from the last checkpoint after a crash, without doub
       const [resumed] = await runAll([spec], options);
       assert.deepEqual(timeless(resumed!.records), timeless(whole!.records));
     }
+  }));
+
+Deno.test("runAll() does not train again what has failed after its last step", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const spec = tinySpec(folder, "eem");
+    const options = optionsIn(folder);
+    const [whole] = await runAll([spec], options);
+    await Deno.remove(options.folders.runs, { recursive: true });
+    // A folder where the weights shall be written.
+    const obstacle = weightsPath(options.folders, whole!.config.id);
+    const onProgress = () => Deno.mkdir(obstacle, { recursive: true });
+    await assert.rejects(runAll([spec], { ...options, onProgress }));
+    assert.equal(await readFinishedRun(options.folders, whole!.config.id), null);
+
+    await Deno.remove(obstacle);
+    const seen: RunRecord[] = [];
+    const [resumed] = await runAll([spec], {
+      ...options,
+      onProgress: ({ record }) => void seen.push(record),
+    });
+    assert.deepEqual(seen, []);
+    assert.deepEqual(timeless(resumed!.records), timeless(whole!.records));
+  }));
+
+Deno.test("runAll() stores the tokenizer with the run", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const options = optionsIn(folder);
+    const spec = tinySpec(folder, "clm");
+    const [run] = await runAll([spec], options);
+    const path = join(options.folders.runs, run!.config.id, "tokenizer.json");
+    const { tokenizer } = await prepareData(spec.data, options);
+    assert.equal(parseTokenizer(await Deno.readTextFile(path)).hash, tokenizer.hash);
   }));
 
 Deno.test("runAll() frees its tensors", () =>

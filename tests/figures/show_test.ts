@@ -14,6 +14,8 @@ Deno.test("show() bundles plotly, PNG and words", async () => {
   assert.equal(bundle["text/plain"], figure.altText);
   const plotly = bundle["application/vnd.plotly.v1+json"] as Record<string, unknown>;
   assert.deepEqual(plotly.data, figure.data);
+  const { width: _width, ...layout } = figure.layout;
+  assert.deepEqual(plotly.layout, { ...layout, autosize: true });
   const png = Buffer.from(String(bundle["image/png"]), "base64");
   assert.equal(png.subarray(1, 4).toString("latin1"), "PNG");
 });

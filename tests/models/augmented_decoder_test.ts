@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import { type Tensor, tensor, transpose } from "../../lib/engine/mod.ts";
+import { namedLeaves, type Tensor, tensor, transpose, type Tree } from "../../lib/engine/mod.ts";
 import { UserError } from "../../lib/errors.ts";
 import {
   type AugmentedDecoder,
   augmentedLogits,
   encodeSequence,
   initAugmentedDecoder,
+  initCausalModel,
   type ModelConfig,
   modelLogits,
 } from "../../lib/models/mod.ts";
@@ -118,6 +119,45 @@ onEveryBackend("initAugmentedDecoder() refuses sizes that do not fit", () => {
   );
   assert.match(message({ embeddingSize: 1.5 }), /^embeddingSize: .*found 1\.5/);
 }, { only: ["cpu"] });
+
+/** The values of a tree's tensors by name. */
+async function valuesOf(tree: Tree): Promise<Map<string, number[]>> {
+  const values = new Map<string, number[]>();
+  for (const { name, tensor } of namedLeaves(tree)) values.set(name, [...await read(tensor)]);
+  return values;
+}
+
+for (const [name, config] of Object.entries(AUGMENTED)) {
+  onEveryBackend(
+    `initAugmentedDecoder() of a ${name} can start its decoder like a CLM`,
+    async () => {
+      const { decoder } = config;
+      const twin = { kind: "augmented", memory: "zeros", decoder } as const;
+      for (const model of [config, twin] as const) {
+        const causal = await valuesOf(
+          initCausalModel({ kind: "causal", backbone: decoder }, createRandom(7).stream("decoder")),
+        );
+        const start = async (outerInitialization?: "pytorch" | "causal") => {
+          const choice = outerInitialization === undefined ? {} : { outerInitialization };
+          const params = initAugmentedDecoder({ ...model, ...choice }, createRandom(7));
+          const { decoder: own, ...others } = params;
+          return { decoder: await valuesOf(own), others: await valuesOf(others) };
+        };
+        const like = await start("causal");
+        assert.deepEqual(like.decoder, causal);
+        const reference = await start("pytorch");
+        assert.deepEqual(await start(), reference, "the default");
+        assert.deepEqual(reference.others, like.others, "encoder and channel start alike");
+        const differing = [...causal.keys()].filter((key) =>
+          `${reference.decoder.get(key)}` !== `${causal.get(key)}`
+        );
+        const isTransformer = decoder.architecture === "transformer";
+        assert.deepEqual(differing, isTransformer ? ["embedding.weight", "head.weight"] : []);
+      }
+    },
+    { only: ["cpu"] },
+  );
+}
 
 onEveryBackend("initAugmentedDecoder() projects only between different widths", () => {
   const config = AUGMENTED["mixer EEM"];

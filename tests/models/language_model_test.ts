@@ -7,6 +7,7 @@ import {
   tensor,
   transpose,
 } from "../../lib/engine/mod.ts";
+import { UserError } from "../../lib/errors.ts";
 import {
   embeddingSize,
   initModel,
@@ -152,6 +153,23 @@ onEveryBackend(
   },
   once,
 );
+
+onEveryBackend("tokenLosses() refuse samples that are not of the model's context", () => {
+  for (const [name, config] of Object.entries(TINY_MODELS)) {
+    const params = livelyModel(config);
+    // An augmented decoder has a slot more than its context: as many tokens are too many.
+    for (const length of [LENGTH - 1, LENGTH + 1]) {
+      const idsBN = tensor(tinyIds(length), [BATCH, length], "int32");
+      assert.throws(
+        () => tokenLosses(config, params, idsBN, { padId: null }),
+        (error) =>
+          error instanceof UserError && error.message ===
+            `expected samples of ${LENGTH} tokens, the model's context, found ${length}`,
+        `${name}, ${length} tokens`,
+      );
+    }
+  }
+}, { only: ["cpu"] });
 
 Deno.test("sampleLength() leaves the memory slot out", () => {
   for (const config of Object.values(TINY_MODELS)) assert.equal(sampleLength(config), LENGTH);

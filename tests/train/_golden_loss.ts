@@ -111,7 +111,7 @@ export async function computeLossCurves(name: string, compiler: Compiler): Promi
     if (record.type === "train") trainLosses.push(record.lossNats);
     if (record.type === "evaluation") heldOutLosses.push(record.lossNats);
   }
-  const measured = measureEmbedding(model, session.state.params, data, {
+  const measured = await measureEmbedding(model, session.state.params, data, {
     batchSize: BATCH,
     quantizedBits: [4, 8],
   });

@@ -9,6 +9,7 @@ import {
   compileTrainStep,
   disposeSession,
   evaluate,
+  type Evaluation,
   formatCheckpoint,
   learningRate,
   type LossEvaluator,
@@ -21,6 +22,7 @@ import {
   type TrainingData,
   type TrainingRecord,
 } from "../../lib/train/mod.ts";
+import { formatSafetensors, parseSafetensors } from "../../lib/train/safetensors.ts";
 import { onEveryBackend } from "../_backends.ts";
 
 const LENGTH = 6;
@@ -97,8 +99,8 @@ async function runToEnd(
 }
 
 /** The bytes of everything in a session. */
-function snapshot(session: Session): Uint8Array<ArrayBuffer> {
-  return formatCheckpoint(session);
+async function snapshot(session: Session): Promise<Uint8Array<ArrayBuffer>> {
+  return await formatCheckpoint(session);
 }
 
 onEveryBackend("train() logs and evaluates at its steps, and both at the last one", async () => {
@@ -146,7 +148,7 @@ onEveryBackend("train() evaluates the parameters that the session holds", async 
   for await (const record of train(CONFIG, DATA, session, programs)) {
     if (record.type !== "evaluation") continue;
     const { params } = session.state;
-    const again = evaluate(programs.evaluator, params, DATA.heldOut, BATCH);
+    const again = await evaluate(programs.evaluator, params, DATA.heldOut, BATCH);
     assert.equal(again.lossNats, record.lossNats);
     assert.equal(record.scoredTokens, 8 * (LENGTH - 1));
   }
@@ -159,15 +161,15 @@ onEveryBackend("train() goes on from a checkpoint taken at any record, bit by bi
   const checkpoints: Uint8Array[] = [];
   for await (const record of train(CONFIG, DATA, session, programs)) {
     records.push(record);
-    checkpoints.push(snapshot(session));
+    checkpoints.push(await snapshot(session));
   }
   checkpoints.forEach((bytes, index) => assert.ok(bytes.length > 0, `checkpoint ${index}`));
   for (const [index, bytes] of checkpoints.slice(0, -1).entries()) {
     const resumed = parseCheckpoint(bytes, CONFIG, "checkpoint");
-    assert.deepEqual(snapshot(resumed), bytes, "a checkpoint holds all of a session");
+    assert.deepEqual(await snapshot(resumed), bytes, "a checkpoint holds all of a session");
     const rest = await runToEnd(resumed, programs);
     assert.deepEqual(rest.map(timeless), records.slice(index + 1).map(timeless));
-    assert.deepEqual(snapshot(resumed), checkpoints.at(-1));
+    assert.deepEqual(await snapshot(resumed), checkpoints.at(-1));
     disposeSession(resumed);
   }
 }, BACKENDS);
@@ -243,7 +245,11 @@ function failingStep(
       if (++calls < badStep) return result;
       for (const [name, value] of Object.entries(change) as ["loss" | "gradientNorm", number][]) {
         const { shape } = result[name];
-        const data = { dataSync: () => Float32Array.of(value), dispose: () => {}, shape };
+        const data = {
+          data: () => Promise.resolve(Float32Array.of(value)),
+          dispose: () => {},
+          shape,
+        };
         result[name].dispose();
         result[name] = data as unknown as typeof result.loss;
       }
@@ -260,7 +266,7 @@ onEveryBackend("train() ends before a spoilt update and keeps the state before i
   const config = { ...CONFIG, logEvery: 1 };
   const wanted: Uint8Array[] = [];
   for await (const record of train(config, DATA, good, programs)) {
-    if (record.type === "train") wanted[record.step] = snapshot(good);
+    if (record.type === "train") wanted[record.step] = await snapshot(good);
   }
   const firstLoss = good.firstLossNats!;
   for (
@@ -280,7 +286,7 @@ onEveryBackend("train() ends before a spoilt update and keeps the state before i
       const tokens = step * BATCH * LENGTH;
       assert.deepEqual(records.at(-1), { type: "end", step, tokens, reason: "diverged" });
       assert.equal(session.step, step);
-      assert.deepEqual(snapshot(session), wanted[step]);
+      assert.deepEqual(await snapshot(session), wanted[step]);
       disposeSession(session);
       assert.equal(memory().numTensors, before, "the update that was not adopted is freed");
     }
@@ -319,16 +325,19 @@ onEveryBackend("train() keeps the number of tensors flat", async () => {
   assert.equal(memory().numTensors, before);
 }, BACKENDS);
 
-onEveryBackend("startSession() depends on the seed, and on nothing else", () => {
-  const bytes = snapshot(startSession(CONFIG));
-  assert.deepEqual(snapshot(startSession({ ...CONFIG, batchSize: 5 })), bytes);
-  assert.notDeepEqual(snapshot(startSession({ ...CONFIG, seed: 10 })), bytes);
+onEveryBackend("startSession() depends on the seed, and on nothing else", async () => {
+  const bytes = await snapshot(startSession(CONFIG));
+  assert.deepEqual(await snapshot(startSession({ ...CONFIG, batchSize: 5 })), bytes);
+  assert.notDeepEqual(await snapshot(startSession({ ...CONFIG, seed: 10 })), bytes);
 }, { only: ["cpu"] });
 
-onEveryBackend("evaluate() is the mean over scored tokens, whatever the batch size", () => {
+onEveryBackend("evaluate() is the mean over scored tokens, whatever the batch size", async () => {
   const heldOut = windows("padded", 7, true);
   const { params } = startSession(CONFIG).state;
-  const results = [1, 2, 3, 7].map((size) => evaluate(compile(1).evaluator, params, heldOut, size));
+  const results: Evaluation[] = [];
+  for (const size of [1, 2, 3, 7]) {
+    results.push(await evaluate(compile(1).evaluator, params, heldOut, size));
+  }
   const counts = Array.from({ length: 7 }, (_, row) => {
     const targets = heldOut.ids.subarray(row * LENGTH + 1, (row + 1) * LENGTH);
     return targets.filter((id) => id !== 1).length;
@@ -343,7 +352,7 @@ onEveryBackend("evaluate() is the mean over scored tokens, whatever the batch si
   }
 }, { only: ["tensorflow graph", "cpu"] });
 
-Deno.test("evaluate() puts every window's loss in its place", () => {
+Deno.test("evaluate() puts every window's loss in its place", async () => {
   const heldOut = windows("held out", 5);
   /** A model whose loss on every target of a window is the window's first id. */
   const evaluator = ((_params: unknown, idsBN: { dataSync(): Int32Array }) => {
@@ -353,18 +362,18 @@ Deno.test("evaluate() puts every window's loss in its place", () => {
       { length: (LENGTH - 1) * rows },
       (_, i) => ids[(i % rows) * LENGTH]!,
     );
-    const leaf = (data: Float32Array) => ({ dataSync: () => data, dispose() {} });
+    const leaf = (data: Float32Array) => ({ data: () => Promise.resolve(data), dispose() {} });
     return { lossTB: leaf(losses), scoredTB: leaf(losses.map(() => 1)) };
   }) as unknown as LossEvaluator;
   const { params } = startSession(CONFIG).state;
-  const { windowLossNats } = evaluate(evaluator, params, heldOut, 2);
+  const { windowLossNats } = await evaluate(evaluator, params, heldOut, 2);
   const firstIds = Array.from({ length: 5 }, (_, row) => heldOut.ids[row * LENGTH]!);
   assert.deepEqual([...windowLossNats], firstIds);
 });
 
-onEveryBackend("parseCheckpoint() names what does not fit", () => {
+onEveryBackend("parseCheckpoint() names what does not fit", async () => {
   const session = startSession(CONFIG);
-  const bytes = snapshot(session);
+  const bytes = await snapshot(session);
   const { model } = CONFIG;
   assert.ok(model.kind === "causal");
   const wider = { ...model, backbone: { ...model.backbone, width: 10 } };
@@ -372,6 +381,23 @@ onEveryBackend("parseCheckpoint() names what does not fit", () => {
     () => parseCheckpoint(bytes, { ...CONFIG, model: wider }, "some/file"),
     (error) => error instanceof UserError && /some\/file: expected .* of shape/.test(error.message),
   );
+  const { tensors, metadata } = parseSafetensors(bytes, "some/file");
+  const damaged = formatSafetensors({ tensors, metadata: { ...metadata, progress: '{"step":' } });
+  const { progress: _, ...withoutProgress } = metadata;
+  const weights = formatSafetensors({ tensors, metadata: withoutProgress });
+  const before = memory().numTensors;
+  for (
+    const [file, message] of [
+      [damaged, "expected the progress of a run as JSON, found damaged text"],
+      [weights, "expected a checkpoint, found weights without progress"],
+    ] as const
+  ) {
+    assert.throws(
+      () => parseCheckpoint(file, CONFIG, "some/file"),
+      (error) => error instanceof UserError && error.message === `some/file: ${message}`,
+    );
+  }
+  assert.equal(memory().numTensors, before);
   const names = namedLeaves(session.state).map(({ name }) => name);
   assert.ok(names.some((name) => name.startsWith("secondMoment")), "moments are part of it");
 }, { only: ["cpu"] });

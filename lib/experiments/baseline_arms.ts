@@ -1,0 +1,126 @@
+/**
+ * The arms of notebook 01: causal models (CLM) against encoder-augmented ones (EEM) on the same
+ * text, steps and seeds (paper §9 E13–E15, E17), with the controls that a lead must survive:
+ *
+ * - the EEM's decoder and slot without an encoder, the slot fed with zeros;
+ * - a CLM widened to the EEM's number of parameters;
+ * - one initialization for all arms of a family: the reference starts the embedding and head of a
+ *   transformer EEM otherwise than a causal transformer's, which at short training is worth more
+ *   than the embedding; one arm shows it;
+ * - the embedding rounded to the bits it is priced at, and the embedding of another sequence
+ *   (measurements.ts).
+ */
+
+import { type BackboneConfig, type ModelConfig, parameterCount } from "../models/mod.ts";
+import { ADAMW_DEFAULTS } from "../train/mod.ts";
+import type { DataSpec } from "./data.ts";
+import type { BaselinePreset, FamilySizes } from "./presets.ts";
+import type { RunSpec } from "./run_spec.ts";
+
+export type Family = "mixer" | "transformer";
+
+/** Bits a number at which embeddings are priced (paper §3.2). */
+export const PRICED_BITS = [4, 8] as const;
+/** Bits a number to which embeddings are rounded at evaluation. */
+export const ROUNDED_BITS = [2, 3, ...PRICED_BITS] as const;
+
+export const CLM = "CLM";
+export const WIDE_CLM = "CLM, EEM's parameters";
+export const ZEROS = "EEM, slot of zeros";
+/** The transformer EEM as the reference starts it; the other arms start like the CLM. */
+export const REFERENCE_START = "EEM, reference's initialization";
+export const eemArm = (embeddingSize: number) =>
+  `EEM, ${embeddingSize} ${embeddingSize === 1 ? "number" : "numbers"}`;
+
+/** All runs of the notebook, arm by arm so that seeds of an arm share compiled functions. */
+export function baselineSpecs(preset: BaselinePreset): RunSpec[] {
+  const { packed, padded, families, embeddingSizes } = preset;
+  const specs: RunSpec[] = [];
+  for (const family of ["mixer", "transformer"] as const) {
+    const arms = familyArms(family, families[family], packed, embeddingSizes);
+    for (const [arm, model] of arms) specs.push(...seedSpecs(preset, family, arm, model, packed));
+    if (padded !== null && family === "transformer") {
+      const chosen = familyArms(family, families[family], padded, embeddingSizes.slice(0, 1));
+      for (
+        const [arm, model] of chosen.filter(([arm]) =>
+          arm === CLM || arm === eemArm(embeddingSizes[0]!)
+        )
+      ) {
+        specs.push(...seedSpecs(preset, family, arm, model, padded));
+      }
+    }
+  }
+  return specs;
+}
+
+function seedSpecs(
+  preset: BaselinePreset,
+  family: Family,
+  arm: string,
+  model: ModelConfig,
+  data: DataSpec,
+): RunSpec[] {
+  const { batchSize, steps, warmupSteps, logEvery, evaluateEvery, seeds } = preset;
+  const schedule = { peakRate: preset.families[family].peakRate, warmupSteps, steps };
+  return seeds.map((seed) => ({
+    arm,
+    family,
+    data,
+    quantizedBits: ROUNDED_BITS,
+    training: {
+      model,
+      optimizer: ADAMW_DEFAULTS,
+      schedule,
+      batchSize,
+      seed,
+      logEvery,
+      evaluateEvery,
+    },
+  }));
+}
+
+function familyArms(
+  family: Family,
+  sizes: FamilySizes,
+  { vocabSize, contextLength }: DataSpec,
+  embeddingSizes: readonly number[],
+): [arm: string, model: ModelConfig][] {
+  const { layerCount, headCount } = sizes;
+  const backbone = (width: number, length: number): BackboneConfig => {
+    const shared = { vocabSize, contextLength: length, width, layerCount };
+    return family === "mixer"
+      ? { architecture: "mixer", ...shared }
+      : { architecture: "transformer", ...shared, headCount };
+  };
+  const encoder = backbone(sizes.encoderWidth, contextLength);
+  const decoder = backbone(sizes.width, contextLength + 1);
+  const shared = { kind: "augmented", decoder, outerInitialization: "causal" } as const;
+  const augmented = embeddingSizes.map((embeddingSize): [string, ModelConfig] => [
+    eemArm(embeddingSize),
+    { ...shared, memory: "embedding", encoder, embeddingSize },
+  ]);
+  const reference: [string, ModelConfig][] = family === "mixer" ? [] : [[
+    REFERENCE_START,
+    { ...augmented[0]![1], outerInitialization: "pytorch" } as ModelConfig,
+  ]];
+  const target = parameterCount(augmented[0]![1]);
+  const unit = family === "mixer" ? 1 : 2 * headCount; // heads need an even width
+  const causal = (width: number): ModelConfig => ({
+    kind: "causal",
+    backbone: backbone(width, contextLength),
+  });
+  return [
+    [CLM, causal(sizes.width)],
+    [WIDE_CLM, causal(widthFor(target, (width) => parameterCount(causal(width)), unit))],
+    [ZEROS, { ...shared, memory: "zeros" }],
+    ...augmented,
+    ...reference,
+  ];
+}
+
+/** The multiple of `unit` whose count is nearest to `target`; counts grow with the width. */
+function widthFor(target: number, count: (width: number) => number, unit: number): number {
+  let width = unit;
+  while (count(width + unit) <= target) width += unit;
+  return target - count(width) < count(width + unit) - target ? width : width + unit;
+}
