@@ -107,7 +107,7 @@ type Options = OptionValues<typeof spec.options>;
 async function main(argv: readonly string[]): Promise<number> {
   const { options } = parseCommand(spec, argv);
   await initEngine({ backend: options.backend });
-  const progress = liveProgress({ label: `${options.family} ${options.model}` });
+  const progress = liveProgress();
   let stopped = "";
   const results = await withInterrupt((signal) =>
     runAll([runSpec(options)], {

@@ -172,7 +172,7 @@ export class OpenRun {
 
   async writeCheckpoint(bytes: Uint8Array): Promise<void> {
     // The records before it must not reach the disk after it.
-    using records = await Deno.open(join(this.#folder, RECORDS));
+    using records = await Deno.open(join(this.#folder, RECORDS), { append: true });
     await records.syncData();
     await writeFileAtomically(this.checkpointPath(), bytes);
   }

@@ -172,3 +172,12 @@ Deno.test("prepareData() has a key for corpus, vocabulary and unit, not for wind
     await Deno.writeTextFile(join(folder, "corpus.jsonl"), changed);
     assert.notEqual(await keyWith({}), corpusKey);
   }));
+
+Deno.test("prepareData() reads the text from the field that is named", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const { corpusKey } = await prepare(folder, {});
+    const path = join(folder, "corpus.jsonl");
+    await Deno.writeTextFile(path, (await Deno.readTextFile(path)).replaceAll('"text"', '"body"'));
+    await assert.rejects(prepare(folder, {}), /expected a field "text", found "body"/);
+    assert.equal((await prepare(folder, { textField: "body" })).corpusKey, corpusKey);
+  }));

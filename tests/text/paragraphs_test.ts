@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { splitParagraphs } from "../../lib/text/mod.ts";
+import { splitParagraphs, splitSentences } from "../../lib/text/mod.ts";
 import { cutParagraphs, joinShort } from "../../lib/text/paragraphs.ts";
 
 Deno.test("splitParagraphs() cuts at blank lines and trims", () => {
@@ -61,4 +61,18 @@ Deno.test("joinShort() keeps a short rest with the piece before it", () => {
   assert.deepEqual(joinShort(["aa", "b", "ccc", "d"], 3), ["aab", "cccd"]);
   assert.deepEqual(joinShort(["a"], 3), ["a"]);
   assert.deepEqual(joinShort([], 3), []);
+});
+
+Deno.test("splitSentences() cuts at sentence ends, not at abbreviations, and never across paragraphs", () => {
+  const text = "Mr. Speaker has 3.5 votes. He asks: why?\n\nNo stop here\n\n“So be it.” Done!";
+  assert.deepEqual(
+    splitSentences([{ id: "a", text }]).map(({ id, text }) => [id, text]),
+    [
+      ["a#1", "Mr. Speaker has 3.5 votes."],
+      ["a#2", "He asks: why?"],
+      ["a#3", "No stop here"],
+      ["a#4", "“So be it.”"],
+      ["a#5", "Done!"],
+    ],
+  );
 });
