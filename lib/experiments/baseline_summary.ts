@@ -161,7 +161,7 @@ export function leadsAndPrices(arms: readonly ArmSummary[]): LeadRow[] {
       return {
         arm: arm.arm,
         family: arm.family,
-        label: hasEmbedding(arm) ? `${arm.arm}, ${bits} bits` : arm.arm,
+        label: hasEmbedding(arm) ? `${bits} bits` : arm.arm,
         priceNats: priceNats(arm, bits),
         leadNats: lead.mean,
         low: lead.low,

@@ -183,8 +183,8 @@ Deno.test("leadsAndPrices() sets the rounded lead, unpaid, against the price", (
   const rows = leadsAndPrices(summarizeArms(runs));
   assert.deepEqual(rows.map((row) => [row.arm, row.family, row.label]), [
     [ZEROS, "transformer", ZEROS],
-    [EEM, "transformer", `${EEM}, 4 bits`],
-    [EEM, "transformer", `${EEM}, 8 bits`],
+    [EEM, "transformer", "4 bits"],
+    [EEM, "transformer", "8 bits"],
   ]);
   const [zeros, four, eight] = rows;
   assertNear(zeros!.leadNats, -0.1, "zeros");
