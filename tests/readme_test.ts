@@ -26,3 +26,7 @@ Deno.test("README.md lists every task", async () => {
     assert.ok(readme.includes(`\`${task}\``), `${task} is missing`);
   }
 });
+
+Deno.test("README.md has no number left to be filled in", () => {
+  assert.doesNotMatch(readme, /\b(MINUTES|QUICK|SMALL)_?[A-Z0-9]+\b/);
+});
