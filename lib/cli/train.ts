@@ -12,7 +12,7 @@ import {
 } from "../experiments/mod.ts";
 import { liveProgress } from "../figures/mod.ts";
 import { bitsPerByte } from "../measure/mod.ts";
-import type { BackboneConfig, ModelConfig } from "../models/mod.ts";
+import { backboneConfig, type ModelConfig } from "../models/mod.ts";
 import { TEXT_UNITS } from "../text/mod.ts";
 import { ADAMW_DEFAULTS } from "../train/mod.ts";
 import { type CommandSpec, type OptionValues, parseCommand, runCommand } from "./_args.ts";
@@ -185,12 +185,9 @@ function runSpec(options: Options): RunSpec {
 
 function modelConfig(options: Options): ModelConfig {
   const { family, context, layers, heads, vocabulary } = options;
-  const backbone = (width: number, contextLength: number): BackboneConfig => {
-    const shared = { vocabSize: vocabulary, contextLength, width, layerCount: layers };
-    return family === "mixer"
-      ? { architecture: "mixer", ...shared }
-      : { architecture: "transformer", ...shared, headCount: heads };
-  };
+  const shared = { vocabSize: vocabulary, layerCount: layers, headCount: heads };
+  const backbone = (width: number, contextLength: number) =>
+    backboneConfig(family, { ...shared, width, contextLength });
   if (options.model === "clm") {
     return { kind: "causal", backbone: backbone(options.width, context) };
   }

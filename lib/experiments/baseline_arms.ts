@@ -11,7 +11,7 @@
  *   (measurements.ts).
  */
 
-import { type BackboneConfig, type ModelConfig, parameterCount } from "../models/mod.ts";
+import { backboneConfig, type ModelConfig, parameterCount } from "../models/mod.ts";
 import { ADAMW_DEFAULTS } from "../train/mod.ts";
 import type { DataSpec } from "./data.ts";
 import type { BaselinePreset, FamilySizes } from "./presets.ts";
@@ -86,12 +86,8 @@ function familyArms(
   embeddingSizes: readonly number[],
 ): [arm: string, model: ModelConfig][] {
   const { layerCount, headCount } = sizes;
-  const backbone = (width: number, length: number): BackboneConfig => {
-    const shared = { vocabSize, contextLength: length, width, layerCount };
-    return family === "mixer"
-      ? { architecture: "mixer", ...shared }
-      : { architecture: "transformer", ...shared, headCount };
-  };
+  const backbone = (width: number, length: number) =>
+    backboneConfig(family, { vocabSize, contextLength: length, width, layerCount, headCount });
   const encoder = backbone(sizes.encoderWidth, contextLength);
   const decoder = backbone(sizes.width, contextLength + 1);
   const shared = { kind: "augmented", decoder, outerInitialization: "causal" } as const;

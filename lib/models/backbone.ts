@@ -24,6 +24,16 @@ import {
 
 export type BackboneConfig = MaskedMixerConfig | TransformerConfig;
 
+/** A stack of either family by the same sizes; mixers have no heads and ignore their number. */
+export function backboneConfig(
+  architecture: BackboneConfig["architecture"],
+  { headCount, ...sizes }: Omit<TransformerConfig, "architecture">,
+): BackboneConfig {
+  return architecture === "mixer"
+    ? { architecture, ...sizes }
+    : { architecture, ...sizes, headCount };
+}
+
 /** A token embedding: weight `[V, D]`. */
 export type Embedding = { weight: Tensor };
 

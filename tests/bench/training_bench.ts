@@ -8,7 +8,7 @@
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { disposeTree, initEngine, tensor } from "../../lib/engine/mod.ts";
-import { type BackboneConfig, initModel, type ModelConfig } from "../../lib/models/mod.ts";
+import { backboneConfig, initModel, type ModelConfig } from "../../lib/models/mod.ts";
 import { createRandom } from "../../lib/random.ts";
 import {
   ADAMW_DEFAULTS,
@@ -36,12 +36,9 @@ const { values: { python } } = parseArgs({ options: { python: { type: "string" }
 const script = fileURLToPath(new URL("../reference/training_step.py", import.meta.url));
 
 function configOf(family: "mixer" | "transformer", augmented: boolean, size: Size): ModelConfig {
-  const backbone = (width: number, contextLength: number): BackboneConfig => {
-    const shared = { vocabSize: size.vocab, contextLength, width, layerCount: size.layers };
-    return family === "mixer"
-      ? { architecture: "mixer", ...shared }
-      : { architecture: "transformer", ...shared, headCount: HEADS };
-  };
+  const shared = { vocabSize: size.vocab, layerCount: size.layers, headCount: HEADS };
+  const backbone = (width: number, contextLength: number) =>
+    backboneConfig(family, { ...shared, width, contextLength });
   if (!augmented) return { kind: "causal", backbone: backbone(size.width, size.context) };
   return {
     kind: "augmented",
