@@ -47,23 +47,34 @@ export async function runChild(
     stderr: "piped",
     detached: Deno.build.os !== "windows",
   });
+  const grace = options.graceMilliseconds ?? 10_000;
   let interrupted = false;
   let killTimer: ReturnType<typeof setTimeout> | undefined;
+  // Descendants outside the group, such as a notebook's kernel, which outlive their parent.
+  let family: readonly number[] = [];
+  const killAll = () => {
+    signalGroup(child, "SIGKILL");
+    signalAll(family, "SIGKILL");
+  };
   const stop = () => {
-    if (interrupted) return signalGroup(child, "SIGKILL");
+    if (interrupted) return killAll();
     interrupted = true;
+    family = descendantsOf(child.pid);
     signalGroup(child, "SIGINT");
-    killTimer = setTimeout(
-      () => signalGroup(child, "SIGKILL"),
-      options.graceMilliseconds ?? 10_000,
-    );
+    signalAll(family, "SIGINT");
+    killTimer = setTimeout(killAll, grace);
   };
   const removeListeners = listen(stop);
   const output: string[] = [];
   const stdout: string[] = [];
   try {
+    const ended = child.status.then(async (status) => {
+      // What is left of the family holds the pipes open: it gets half the grace period, no more.
+      if (interrupted && await anyAlive(family, grace / 2)) signalAll(family, "SIGKILL");
+      return status;
+    });
     const [status] = await Promise.all([
-      child.status,
+      ended,
       readLines(child.stdout, (line) => {
         stdout.push(line);
         output.push(line);
@@ -144,6 +155,53 @@ function signalGroup(child: Deno.ChildProcess, signal: Deno.Signal): void {
       }
     }
   }
+}
+
+function signalAll(pids: readonly number[], signal: Deno.Signal): void {
+  for (const pid of pids) {
+    try {
+      Deno.kill(pid, signal);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound) && !(error instanceof TypeError)) throw error;
+    }
+  }
+}
+
+/** Whether one of the processes is still there after waiting up to `milliseconds` for their end. */
+async function anyAlive(pids: readonly number[], milliseconds: number): Promise<boolean> {
+  const isAlive = (pid: number) => parents().has(pid);
+  for (let waited = 0; waited < milliseconds; waited += 100) {
+    if (!pids.some(isAlive)) return false;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return pids.some(isAlive);
+}
+
+/** The processes below `pid`, its children's children included. */
+export function descendantsOf(pid: number): readonly number[] {
+  const found = new Set([pid]);
+  const all = [...parents()];
+  for (let before = 0; before < found.size;) {
+    before = found.size;
+    for (const [child, parent] of all) if (found.has(parent)) found.add(child);
+  }
+  found.delete(pid);
+  return [...found];
+}
+
+/** Every running process and its parent; none where there is no `ps`. */
+function parents(): ReadonlyMap<number, number> {
+  let listing: string;
+  try {
+    const ps = new Deno.Command("ps", { args: ["-A", "-o", "pid=,ppid=,stat="] }).outputSync();
+    listing = new TextDecoder().decode(ps.stdout);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return new Map();
+    throw error;
+  }
+  const rows = listing.trim().split("\n").map((line) => line.trim().split(/\s+/));
+  const running = rows.filter(([, , state]) => !state?.startsWith("Z"));
+  return new Map(running.map(([pid, parent]) => [Number(pid), Number(parent)]));
 }
 
 async function readLines(

@@ -70,6 +70,10 @@ async function main(argv: readonly string[]): Promise<number> {
   );
 
   const failed = reported.filter((notebook) => notebook.page === null);
+  if (options.preset === "quick") {
+    console.log("\npreset quick: one seed and few steps, a first look that decides nothing;");
+    console.log("the committed notebooks show preset small, with three seeds and intervals");
+  }
   if (claims.length > 0) {
     const columns = Deno.stdout.isTerminal() ? Deno.consoleSize().columns : 120;
     console.log(`\n${formatClaims(claims, columns)}\n`);
@@ -133,7 +137,8 @@ async function reproduceNotebook(
     );
     return await withPage(environment, name, files, elapsedMilliseconds, exists(files.page));
   }
-  for (const path of [files.stamp, files.executed, files.claims, files.page]) removeIfPresent(path);
+  // Until the notebook has ended well, what an earlier execution left stays.
+  removeIfPresent(files.stamp);
   Deno.mkdirSync(join(environment.project.out, "notebooks"), { recursive: true });
   const { ok, failure, elapsedMilliseconds } = await executeNotebook(
     environment,
@@ -143,6 +148,7 @@ async function reproduceNotebook(
   );
   if (!ok) {
     console.error(failure);
+    for (const path of [files.executed, files.claims, files.page]) removeIfPresent(path);
     return { name, page: null, failure, elapsedMilliseconds };
   }
   const stamp: NotebookStamp = { key, elapsedMilliseconds, claims: claimsHash(files) };

@@ -1,5 +1,6 @@
 /** `deno task test`: the tests, with what they need set up; ends with `N passed, N failed`. */
 import { join } from "node:path";
+import { UserError } from "../errors.ts";
 import { type CommandSpec, parseCommand, runCommand } from "./_args.ts";
 import { exists } from "./_files.ts";
 import { runChild } from "./_process.ts";
@@ -89,6 +90,9 @@ async function main(argv: readonly string[]): Promise<number> {
   const { code, tally } = await runTests(project, selection);
   if (code !== 0 && tally.failed === 0) {
     console.error(`error: deno test ended with code ${code} although no test failed`);
+  }
+  if (code === 0 && tally.passed + tally.failed === 0) {
+    throw new UserError(`no test fits "${positionals.join(" ")}": give a file, a folder or a word`);
   }
   console.log(formatTally(tally));
   return code;

@@ -130,7 +130,8 @@ function checkRun({ training, quantizedBits }: RunSpec, { training: data }: Prep
   const { batchSize } = training;
   if (!Number.isInteger(batchSize) || batchSize < 1 || batchSize > data.train.count) {
     throw new UserError(
-      `batchSize: expected 1 to ${data.train.count}, the training windows there are, found ${batchSize}`,
+      `a batch of ${batchSize} does not fit the ${data.train.count} training windows of ` +
+        `${data.train.contextLength} tokens; lower the batch size or the context, or add text`,
     );
   }
 }

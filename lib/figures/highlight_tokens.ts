@@ -88,7 +88,7 @@ export function highlightTokens(
   const html =
     `<div style="background-color:#FFFFFF;color:#222222;padding:10px;"><div style="margin-bottom:8px;font-size:12px;">${
       escapeHtml(unit)
-    }: ${legend}</div><div style="font-family:monospace;line-height:1.8;white-space:pre-wrap;">${body}</div></div>`;
+    }: ${legend}</div><div style="font-family:monospace;line-height:1.8;white-space:pre-wrap;overflow-wrap:anywhere;">${body}</div></div>`;
   const listed = tokens.slice(0, maxTokensAsText).map(({ text, value }) =>
     `${visibleToken(text)} ${inWords(value)}`
   ).join(" | ");

@@ -57,3 +57,37 @@ Deno.test({
     assert.throws(() => Deno.kill(Number(pid), "SIGCONT"), "the grandchild has ended");
   },
 });
+
+Deno.test({
+  name: "runChild() ends after Ctrl-C although a detached grandchild holds the pipes",
+  ignore: Deno.build.os !== "linux", // setsid
+  fn: async () => {
+    // As a notebook's kernel does: a session of its own, the parent's output, deaf to SIGINT.
+    const deaf = `trap "" INT; echo $$; while :; do sleep 1; done`;
+    const parent = `
+      import { Interrupted, runChild } from ${JSON.stringify(processModule)};
+      try {
+        await runChild("sh", ["-c", ${JSON.stringify(`setsid sh -c '${deaf}' & wait`)}], {
+          graceMilliseconds: 1000,
+          onLine: (line) => console.log(line),
+        });
+      } catch (error) {
+        console.log(error instanceof Interrupted ? "interrupted" : String(error));
+      }`;
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["eval", "--no-check", parent],
+      stdout: "piped",
+    }).spawn();
+    let said = "";
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+      if (said === "") child.kill("SIGINT");
+      said += text;
+    }
+    await child.status;
+    const [pid = "", outcome] = said.trim().split("\n");
+    assert.equal(outcome, "interrupted");
+    const ps = await new Deno.Command("ps", { args: ["-o", "stat=", "-p", pid] }).output();
+    const state = new TextDecoder().decode(ps.stdout).trim();
+    assert.ok(state === "" || state.startsWith("Z"), `the grandchild has ended, found "${state}"`);
+  },
+});

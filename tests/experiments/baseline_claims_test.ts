@@ -26,14 +26,14 @@ type Expected = readonly [
 /** What every claim should find: the paper's number, and ours for the losses of the made-up runs. */
 const PACKED: readonly Expected[] = [
   [/^E17 mixer, packed: the raw loss of the EEM is below/, null, 0.6, 1],
-  [/^E14 mixer: that lead grows/, "grows", 0.6 - 0.2, 1],
+  [/^E14 mixer: CLM − EEM grows/, "grows", 0.6 - 0.2, 1],
   [/^E17 mixer, packed: priced at 4 bits the EEM is behind/, null, 0.6 - PRICE4, -1],
   [/^E17 mixer, packed: priced at 8 bits the EEM is behind/, null, 0.6 - PRICE8, -1],
   [/^E17 transformer, packed: the raw loss of the EEM is below/, 0.107, 0.5, 1],
-  [/^E14 transformer: that lead grows/, "grows", 0.5 - 0.1, 1],
+  [/^E14 transformer: CLM − EEM grows/, "grows", 0.5 - 0.1, 1],
   [/^E17 transformer, packed: priced at 4 bits the EEM is behind/, -0.066, 0.5 - PRICE4, -1],
   [/^E17 transformer, packed: priced at 8 bits the EEM is behind/, -0.24, 0.5 - PRICE8, -1],
-  [/^E14 .* lead of the mixer EEM is larger/, "larger, late in training", 0.1, 1],
+  [/^E14 late in training .* lead of the mixer EEM is larger/, "larger", 0.1, 0],
   [/^E15 transformer, after long training .* 4 bits the EEM is ahead/, 0.185, 0.5 - PRICE4, 0],
 ];
 const PADDED: readonly Expected[] = [
@@ -106,7 +106,14 @@ Deno.test("baselineClaims() judges by the interval over seeds", () => {
   // The means of before, but seeds that disagree.
   const noisy = seedsOf([-0.5, 0, 0.5]);
   assert.equal(verdictOf(noisy, /mixer, packed: the raw loss/), "trend only");
-  assert.equal(verdictOf(noisy, /mixer EEM is larger/), "reproduced", "shifts cancel in it");
+  const between = noisy.find((row) => /mixer EEM is larger/.test(row.claim))!;
+  assertNear(
+    between.interval![1] - between.interval![0],
+    0,
+    "shifts cancel between families",
+    1e-9,
+  );
+  assert.equal(verdictOf(noisy, /mixer EEM is larger/), "not comparable");
   // The EEM behind in all ways: as the paper has it once the embedding is paid for.
   const behind = seedsOf([1, 1.001, 0.999]);
   assert.equal(verdictOf(behind, /mixer, packed: the raw loss/), "not reproduced");
