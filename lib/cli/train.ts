@@ -94,7 +94,7 @@ const spec = {
     { command: "deno task train --corpus my_texts/ --context 64", does: "a CLM on your own text" },
   ],
   notes: [
-    "A run is stored in runs/<id>/: config.json, records.jsonl, model.safetensors.",
+    "A run is stored in runs/<id>/: config.json, records.jsonl, tokenizer.json, model.safetensors.",
     "Ctrl-C stops at a step boundary with a checkpoint; the same command goes on from there.",
   ],
 } as const satisfies CommandSpec;
