@@ -163,6 +163,9 @@ async function engineFindings(project: Project): Promise<readonly Finding[]> {
   if (tensorflow !== null) {
     return [ok("tensorflow", `${tensorflow.version} loads (${tensorflow.library})`), engine];
   }
+  if (unavailable.length === 0) {
+    return [advice("tensorflow", `not tried: ${reason}`, "unset KYL_BACKEND to try it"), engine];
+  }
   const why = unavailable.find((one) => one.backend === "tensorflow")?.reason ?? reason;
   const { requirement, reason: fit } = await chooseTensorflow();
   const remedy = requirement === null
