@@ -18,7 +18,7 @@ const spec = {
 
 const tools: readonly (readonly [name: string, args: readonly string[], remedy: string])[] = [
   // Notebooks have their own check; --ignore replaces what deno.json excludes from formatting.
-  ["format", ["fmt", "--check", "--ignore=notebooks,tests/golden"], "run deno fmt"],
+  ["format", ["fmt", "--check", "--ignore=notebooks,tests/golden,data/runs"], "run deno fmt"],
   ["lint", ["lint"], ""],
   ["types", ["check", "lib", "tests"], ""],
 ];
