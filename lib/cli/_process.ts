@@ -178,7 +178,7 @@ async function anyAlive(pids: readonly number[], milliseconds: number): Promise<
 }
 
 /** The processes below `pid`, its children's children included. */
-export function descendantsOf(pid: number): readonly number[] {
+function descendantsOf(pid: number): readonly number[] {
   const found = new Set([pid]);
   const all = [...parents()];
   for (let before = 0; before < found.size;) {

@@ -25,36 +25,48 @@ Deno.test("runChild() says when there is no such program", async () => {
   });
 });
 
+/**
+ * Interrupts a process that runs `command` through runChild(), once `command` has printed a process
+ * id, and gives that id and what the process said in the end.
+ */
+async function interruptRunChild(
+  command: readonly string[],
+  graceMilliseconds: number,
+): Promise<{ pid: number; outcome: string | undefined }> {
+  const [program, ...args] = command;
+  const parent = `
+    import { Interrupted, runChild } from ${JSON.stringify(processModule)};
+    try {
+      await runChild(${JSON.stringify(program)}, ${JSON.stringify(args)}, {
+        graceMilliseconds: ${graceMilliseconds},
+        onLine: (line) => console.log(line),
+      });
+    } catch (error) {
+      console.log(error instanceof Interrupted ? "interrupted" : String(error));
+    }`;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--no-check", parent],
+    stdout: "piped",
+  }).spawn();
+  let said = "";
+  for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+    if (said === "") child.kill("SIGINT");
+    said += text;
+  }
+  await child.status;
+  const [pid = "", outcome] = said.trim().split("\n");
+  return { pid: Number(pid), outcome };
+}
+
 Deno.test({
   name: "runChild() passes Ctrl-C on, kills what does not end, and reports the interruption",
   ignore: Deno.build.os === "windows",
   fn: async () => {
-    // The grandchild ignores SIGINT; the child between reports its process id, then is interrupted.
     const stubborn = 'Deno.addSignalListener("SIGINT", () => {}); console.log(Deno.pid); ' +
       "setTimeout(() => {}, 60_000)";
-    const parent = `
-      import { Interrupted, runChild } from ${JSON.stringify(processModule)};
-      try {
-        await runChild(Deno.execPath(), ["eval", ${JSON.stringify(stubborn)}], {
-          graceMilliseconds: 200,
-          onLine: (line) => console.log(line),
-        });
-      } catch (error) {
-        console.log(error instanceof Interrupted ? "interrupted" : String(error));
-      }`;
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["eval", "--no-check", parent],
-      stdout: "piped",
-    }).spawn();
-    let said = "";
-    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
-      if (said === "") child.kill("SIGINT");
-      said += text;
-    }
-    await child.status;
-    const [pid = "", outcome] = said.trim().split("\n");
+    const { pid, outcome } = await interruptRunChild([Deno.execPath(), "eval", stubborn], 200);
     assert.equal(outcome, "interrupted");
-    assert.throws(() => Deno.kill(Number(pid), "SIGCONT"), "the grandchild has ended");
+    assert.throws(() => Deno.kill(pid, "SIGCONT"), "the grandchild has ended");
   },
 });
 
@@ -64,29 +76,10 @@ Deno.test({
   fn: async () => {
     // As a notebook's kernel does: a session of its own, the parent's output, deaf to SIGINT.
     const deaf = `trap "" INT; echo $$; while :; do sleep 1; done`;
-    const parent = `
-      import { Interrupted, runChild } from ${JSON.stringify(processModule)};
-      try {
-        await runChild("sh", ["-c", ${JSON.stringify(`setsid sh -c '${deaf}' & wait`)}], {
-          graceMilliseconds: 1000,
-          onLine: (line) => console.log(line),
-        });
-      } catch (error) {
-        console.log(error instanceof Interrupted ? "interrupted" : String(error));
-      }`;
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["eval", "--no-check", parent],
-      stdout: "piped",
-    }).spawn();
-    let said = "";
-    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
-      if (said === "") child.kill("SIGINT");
-      said += text;
-    }
-    await child.status;
-    const [pid = "", outcome] = said.trim().split("\n");
+    const shell = ["sh", "-c", `setsid sh -c '${deaf}' & wait`];
+    const { pid, outcome } = await interruptRunChild(shell, 1000);
     assert.equal(outcome, "interrupted");
-    const ps = await new Deno.Command("ps", { args: ["-o", "stat=", "-p", pid] }).output();
+    const ps = await new Deno.Command("ps", { args: ["-o", "stat=", "-p", `${pid}`] }).output();
     const state = new TextDecoder().decode(ps.stdout).trim();
     assert.ok(state === "" || state.startsWith("Z"), `the grandchild has ended, found "${state}"`);
   },
