@@ -20,7 +20,7 @@ export interface NotebookRun {
 }
 
 /** The variables through which a notebook's parameter cell learns what is asked of it. */
-export function notebookVariables(settings: RunSettings): Record<string, string> {
+function notebookVariables(settings: RunSettings): Record<string, string> {
   return { KYL_PRESET: settings.preset, KYL_FRESH: settings.fresh ? "1" : "" };
 }
 
@@ -75,7 +75,7 @@ export async function executeNotebook(
 }
 
 /** The few lines of nbconvert's output that say what went wrong in the cell. */
-export function describeFailure(cell: number, output: string): string {
+function describeFailure(cell: number, output: string): string {
   const lines = stripAnsi(output).split("\n");
   const dead = lines.find((line) => /DeadKernelError|Kernel died/.test(line));
   if (dead !== undefined) {

@@ -24,7 +24,7 @@ export const jupyterRequirements = [
   "plotly==7.1.0",
 ] as const;
 
-export const tensorflowVersion = "2.21.0";
+const tensorflowVersion = "2.21.0";
 
 /** The pythons looked for, in this order: TensorFlow has wheels for the first four. */
 const pythonCandidates = [

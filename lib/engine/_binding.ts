@@ -39,7 +39,7 @@ type EagerNode = Readonly<{ handle: Pointer }>;
 type GraphNode = Readonly<{ operation: Pointer; index: number; trace: Trace }>;
 
 /** A graph under construction. Eager tensors used inside become extra inputs (`captures`). */
-export class Trace {
+class Trace {
   readonly captures = new Map<number, { placeholder: number; handle: Pointer }>();
   nodeCount = 0;
   constructor(readonly name: string, readonly graph: Pointer) {}

@@ -47,7 +47,7 @@ function numbersIn(text: string): number[] {
 }
 
 /** The matrix of an SVG `transform` attribute (translate, rotate and scale; others are not drawn). */
-export function parseTransform(transform: string): Matrix {
+function parseTransform(transform: string): Matrix {
   let matrix = identity;
   for (const [, name, list] of transform.matchAll(/(\w+)\s*\(([^)]*)\)/g)) {
     const [x = 0, y, z] = numbersIn(list ?? "");

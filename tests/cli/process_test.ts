@@ -48,12 +48,14 @@ async function interruptRunChild(
     args: ["eval", "--no-check", parent],
     stdout: "piped",
   }).spawn();
+  const tooLong = setTimeout(() => child.kill("SIGKILL"), 15_000);
   let said = "";
   for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
     if (said === "") child.kill("SIGINT");
     said += text;
   }
   await child.status;
+  clearTimeout(tooLong);
   const [pid = "", outcome] = said.trim().split("\n");
   return { pid: Number(pid), outcome };
 }
