@@ -71,12 +71,12 @@ function swapLastAxes(x: Tensor): Tensor {
 }
 
 /**
- * Token mixing: `(W ⊙ M) x` with weights and mask `[T, S]` and x `[S, R]`. The mask multiplies in
- * the graph, so that stored weights are never overwritten and masked entries get zero gradient
- * (paper §2.1, functional form).
+ * Token mixing: `(W ⊙ M) x` with weights `[…, T, S]`, mask `[T, S]`, x `[…, S, R]`. The mask
+ * multiplies in the graph, so that stored weights are never overwritten and masked entries get
+ * zero gradient (paper §2.1, functional form).
  */
-export function maskedMatMul(weightsTS: Tensor, maskTS: Tensor, xSR: Tensor): Tensor {
-  return matMul(tf.mul(weightsTS, maskTS), xSR);
+export function maskedMatMul(weights: Tensor, maskTS: Tensor, x: Tensor): Tensor {
+  return matMul(tf.mul(weights, maskTS), x);
 }
 
 /** Rows of a table: `table [V, D]`, ids int32 of any shape → `[...ids.shape, D]`. */

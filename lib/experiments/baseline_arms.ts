@@ -12,8 +12,8 @@
  */
 
 import { backboneConfig, type ModelConfig, parameterCount } from "../models/mod.ts";
-import { ADAMW_DEFAULTS } from "../train/mod.ts";
-import type { DataSpec } from "./data.ts";
+import { seedSpecs } from "./arms.ts";
+import type { CorpusData } from "./data.ts";
 import type { BaselinePreset, FamilySizes } from "./presets.ts";
 import type { RunSpec } from "./run_spec.ts";
 
@@ -35,54 +35,25 @@ export const eemArm = (embeddingSize: number) =>
 /** All runs of the notebook, arm by arm so that seeds of an arm share compiled functions. */
 export function baselineSpecs(preset: BaselinePreset): RunSpec[] {
   const { packed, padded, families, embeddingSizes } = preset;
-  const specs: RunSpec[] = [];
-  for (const family of ["mixer", "transformer"] as const) {
-    const arms = familyArms(family, families[family], packed, embeddingSizes);
-    for (const [arm, model] of arms) specs.push(...seedSpecs(preset, family, arm, model, packed));
-    if (padded !== null && family === "transformer") {
-      const chosen = familyArms(family, families[family], padded, embeddingSizes.slice(0, 1));
-      for (
-        const [arm, model] of chosen.filter(([arm]) =>
-          arm === CLM || arm === eemArm(embeddingSizes[0]!)
-        )
-      ) {
-        specs.push(...seedSpecs(preset, family, arm, model, padded));
-      }
-    }
-  }
-  return specs;
-}
-
-function seedSpecs(
-  preset: BaselinePreset,
-  family: Family,
-  arm: string,
-  model: ModelConfig,
-  data: DataSpec,
-): RunSpec[] {
-  const { batchSize, steps, warmupSteps, logEvery, evaluateEvery, seeds } = preset;
-  const schedule = { peakRate: preset.families[family].peakRate, warmupSteps, steps };
-  return seeds.map((seed) => ({
-    arm,
-    family,
-    data,
-    quantizedBits: ROUNDED_BITS,
-    training: {
-      model,
-      optimizer: ADAMW_DEFAULTS,
-      schedule,
-      batchSize,
-      seed,
-      logEvery,
-      evaluateEvery,
-    },
-  }));
+  return (["mixer", "transformer"] as const).flatMap((family) => {
+    const { peakRate } = families[family];
+    const specs = (data: CorpusData, arms: readonly [arm: string, model: ModelConfig][]) =>
+      arms.flatMap(([arm, model]) =>
+        seedSpecs({ family, arm, model, data, peakRate, quantizedBits: ROUNDED_BITS }, preset)
+      );
+    const all = familyArms(family, families[family], packed, embeddingSizes);
+    if (padded === null || family === "mixer") return specs(packed, all);
+    const [main] = embeddingSizes;
+    const few = familyArms(family, families[family], padded, [main!])
+      .filter(([arm]) => arm === CLM || arm === eemArm(main!));
+    return [...specs(packed, all), ...specs(padded, few)];
+  });
 }
 
 function familyArms(
   family: Family,
   sizes: FamilySizes,
-  { vocabSize, contextLength }: DataSpec,
+  { vocabSize, contextLength }: CorpusData,
   embeddingSizes: readonly number[],
 ): [arm: string, model: ModelConfig][] {
   const { layerCount, headCount } = sizes;

@@ -6,62 +6,29 @@
  * layout and after how much training the paper's number was measured (paper §3.3).
  */
 
-import { judgeClaim } from "../measure/mod.ts";
-import { CLM, eemArm, REFERENCE_START, WIDE_CLM, ZEROS } from "./baseline_arms.ts";
 import {
   type ArmSummary,
   differenceOf,
   finalLosses,
   findArm,
   foreignLosses,
-  fullWindowLosses,
-  hasPadding,
-  leadAt,
+  minus,
   paidLosses,
   priceNats,
   summarizeArms,
-} from "./baseline_summary.ts";
+} from "./arm_summary.ts";
+import { CLM, eemArm, REFERENCE_START, WIDE_CLM, ZEROS } from "./baseline_arms.ts";
+import { fullWindowLosses, hasPadding, leadAt } from "./baseline_summary.ts";
+import { type ClaimContext, claimRow, type ClaimText } from "./claim_row.ts";
 import type { ClaimRow } from "./claims.ts";
 import type { RunResult } from "./run.ts";
-
-/** Where the claims were measured. */
-export type ClaimContext = Readonly<{ preset: string; backend: string; git: string }>;
-
-type ClaimText =
-  & Pick<ClaimRow, "experiment" | "claim" | "paper">
-  & Readonly<{
-    /** The sign that the paper gives the difference. */
-    direction?: "positive" | "negative";
-    /** False where the quantity needs what this scale does not have. */
-    comparable?: boolean;
-  }>;
 
 /** Every claim of the paper that the notebook tests, judged by rule (lib/measure/verdict.ts). */
 export function baselineClaims(results: readonly RunResult[], context: ClaimContext): ClaimRow[] {
   const arms = summarizeArms(results);
   const eem = eemArm(embeddingSizes(results)[0]!);
-  const row = (text: ClaimText, differences: readonly number[]): ClaimRow => {
-    const { experiment, claim, paper, direction = "positive", comparable = true } = text;
-    const difference = differenceOf(differences, differences.map(() => 0));
-    const interval = differences.length > 1 ? [difference.low, difference.high] as const : null;
-    return {
-      experiment,
-      claim,
-      metric: "difference of held-out loss",
-      unit: "nats/token",
-      paper,
-      ours: difference.mean,
-      interval,
-      seeds: arms[0]!.seeds,
-      verdict: judgeClaim({
-        paperDirection: direction,
-        comparable,
-        mean: difference.mean,
-        interval: interval && difference,
-      }),
-      ...context,
-    };
-  };
+  const row = (text: ClaimText, differences: readonly number[]) =>
+    claimRow(text, differences, arms[0]!.seeds, context);
 
   const rows: ClaimRow[] = [];
   for (const family of ["mixer", "transformer"] as const) {
@@ -219,9 +186,4 @@ function embeddingSizes(results: readonly RunResult[]): number[] {
 /** The unrounded loss plus the embedding's price, the paper's L_norm (paper §3.1), seed by seed. */
 function pricedLosses(arm: ArmSummary, bits: number): number[] {
   return finalLosses(arm).map((loss) => loss + priceNats(arm, bits));
-}
-
-function minus(a: readonly number[], b: readonly number[]): number[] {
-  if (a.length !== b.length) throw new RangeError("arms have different numbers of seeds");
-  return a.map((value, index) => value - b[index]!);
 }

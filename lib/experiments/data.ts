@@ -1,7 +1,12 @@
 /** The data of a run: a corpus by name, made into windows once for all runs that share it. */
 
 import { UserError } from "../errors.ts";
+import { createRandom } from "../random.ts";
 import {
+  latentLength,
+  latentSequences,
+  type LatentSource,
+  latentVocabSize,
   type Layout,
   loadCorpus,
   makeWindows,
@@ -12,7 +17,10 @@ import {
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import type { TrainingData } from "../train/mod.ts";
 
-export type DataSpec = Readonly<{
+export type DataSpec = CorpusData | LatentData;
+
+/** Windows of a text. */
+export type CorpusData = Readonly<{
   /** `sotu`, or the path of a file or folder. */
   corpus: string;
   /** The field of a .jsonl line that holds the text; `text` by default. */
@@ -26,20 +34,52 @@ export type DataSpec = Readonly<{
   heldOutWindows: number;
 }>;
 
+/** Made sequences that carry a known number of bits; see lib/text/latent_sequences.ts. */
+export type LatentData = Readonly<{
+  source: LatentSource;
+  vocabSize: number;
+  layout: "packed";
+  contextLength: number;
+  trainWindows: number;
+  heldOutWindows: number;
+  /** Of the sequences themselves; runs of all seeds share them. */
+  sequenceSeed: number;
+}>;
+
+export function latentData(
+  source: LatentSource,
+  counts: Pick<LatentData, "trainWindows" | "heldOutWindows" | "sequenceSeed">,
+): LatentData {
+  return {
+    source,
+    vocabSize: latentVocabSize(source),
+    layout: "packed",
+    contextLength: latentLength(source),
+    ...counts,
+  };
+}
+
 export type PreparedData = Readonly<{
-  spec: DataSpec;
   /** Changes with corpus, tokenizer, unit and encoding. */
   corpusKey: string;
-  tokenizer: Tokenizer;
+  /** Null for made sequences, whose tokens are no text. */
+  tokenizer: Tokenizer | null;
   training: TrainingData;
-  /** Mean bytes of a scored held-out token, L_b/L_t of paper §3.1. */
+  /** Mean bytes of a scored held-out token, L_b/L_t of paper §3.1; 1 for made sequences. */
   bytesPerToken: number;
 }>;
 
+export type PreparedText = PreparedData & Readonly<{ tokenizer: Tokenizer }>;
+
+type PrepareDataOptions = { cacheFolder: string; log?: (line: string) => void };
+
+export function prepareData(spec: CorpusData, options: PrepareDataOptions): Promise<PreparedText>;
+export function prepareData(spec: DataSpec, options: PrepareDataOptions): Promise<PreparedData>;
 export async function prepareData(
   spec: DataSpec,
-  options: { cacheFolder: string; log?: (line: string) => void },
+  options: PrepareDataOptions,
 ): Promise<PreparedData> {
+  if (!("corpus" in spec)) return prepareSequences(spec);
   const { textField } = spec;
   const corpus = await loadCorpus(spec.corpus, textField === undefined ? {} : { textField });
   const { vocabSize, unit, contextLength, layout, heldOutWindows } = spec;
@@ -51,11 +91,26 @@ export async function prepareData(
   const bytes = heldOut.byteCounts.reduce((sum, count) => sum + count, 0);
   const padId = layout === "padded" ? tokenizer.padId : null;
   return {
-    spec,
     corpusKey: tokenized.key,
     tokenizer,
     training: { train, heldOut, padId },
     bytesPerToken: bytes / scoredTokens(heldOut, tokenizer.padId),
+  };
+}
+
+function prepareSequences(
+  { source, trainWindows, heldOutWindows, sequenceSeed }: LatentData,
+): PreparedData {
+  checkCount("trainWindows", trainWindows);
+  checkCount("heldOutWindows", heldOutWindows);
+  const random = createRandom(sequenceSeed);
+  const train = latentSequences(source, trainWindows, random.stream("train"));
+  const heldOut = latentSequences(source, heldOutWindows, random.stream("held out"));
+  return {
+    corpusKey: "latent sequences",
+    tokenizer: null,
+    training: { train, heldOut, padId: null },
+    bytesPerToken: 1,
   };
 }
 
@@ -70,14 +125,18 @@ export function scoredTokens(windows: Windows, padId: number): number {
 
 /** `count` windows at even distances; all of them where there are no more. */
 function everyNth(windows: Windows, count: number): Windows {
-  if (!Number.isInteger(count) || count < 1) {
-    throw new UserError(`heldOutWindows: expected a positive integer, found ${count}`);
-  }
+  checkCount("heldOutWindows", count);
   if (count >= windows.count) return windows;
   return pickWindows(
     windows,
     Array.from({ length: count }, (_, i) => Math.floor(i * windows.count / count)),
   );
+}
+
+function checkCount(field: string, count: number): void {
+  if (!Number.isInteger(count) || count < 1) {
+    throw new UserError(`${field}: expected a positive integer, found ${count}`);
+  }
 }
 
 /** The windows of the given numbers, in their order. */

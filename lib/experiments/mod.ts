@@ -1,8 +1,13 @@
 /** Presets, the run store and the paper's experiments. */
 
+export * from "./arm_summary.ts";
+export * from "./arms.ts";
+export * from "./autoencoder_arms.ts";
+export * from "./autoencoder_claims.ts";
 export * from "./baseline_arms.ts";
 export * from "./baseline_claims.ts";
 export * from "./baseline_summary.ts";
+export * from "./claim_row.ts";
 export * from "./claims.ts";
 export * from "./data.ts";
 export * from "./interrupt.ts";

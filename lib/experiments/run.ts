@@ -1,6 +1,6 @@
 /** Training runs, or taking stored ones; many runs share data and compiled functions. */
 
-import { countElements, engineStatus } from "../engine/mod.ts";
+import { countElements, disposeTree, engineStatus } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
 import { embeddingSize } from "../models/mod.ts";
 import { largestCode } from "../qat/mod.ts";
@@ -11,13 +11,14 @@ import {
   disposeSession,
   formatCheckpoint,
   formatWeights,
+  joinModel,
   parseCheckpoint,
   type Programs,
   type Session,
   startSession,
   train,
 } from "../train/mod.ts";
-import { prepareData, type PreparedData } from "./data.ts";
+import { type DataSpec, prepareData, type PreparedData } from "./data.ts";
 import { measureEmbedding, measureFullWindows } from "./measurements.ts";
 import { gitCommit } from "./provenance.ts";
 import { runId, type RunSpec } from "./run_spec.ts";
@@ -30,6 +31,7 @@ import {
   type StoredRun,
   type StoreFolders,
 } from "./run_store.ts";
+import { checkEncoder, encoderConfig, loadEncoder } from "./weights.ts";
 
 export type RunResult =
   & StoredRun
@@ -62,9 +64,18 @@ export type RunOptions = Readonly<{
   log?: (line: string) => void;
 }>;
 
+/** A run that is taken from where it is stored or, if null, trained. */
+type PlannedRun = Readonly<{
+  spec: RunSpec;
+  prepared: PreparedData;
+  id: string;
+  stored: (StoredRun & Pick<RunResult, "source">) | null;
+}>;
+
 /**
  * Gives every run's records, in the order of `specs`: of a finished run in the store, of a
- * published one, or trained now. The engine must have been started.
+ * published one, or trained now, after the runs whose encoders it takes over. The engine must have
+ * been started.
  *
  * @throws UserError when a run is stopped or diverges: earlier runs are stored, and the same call
  *   goes on where it stopped.
@@ -73,54 +84,72 @@ export async function runAll(
   specs: readonly RunSpec[],
   options: RunOptions,
 ): Promise<RunResult[]> {
-  const { folders, cacheFolder, fresh = false, needWeights = false, log } = options;
-  const data = new Map<string, PreparedData>();
-  const planned: { spec: RunSpec; prepared: PreparedData; id: string; stored: RunResult | null }[] =
-    [];
-  for (const spec of specs) {
-    const key = JSON.stringify(spec.data);
-    let prepared = data.get(key);
-    if (prepared === undefined) {
-      prepared = await prepareData(spec.data, { cacheFolder, ...(log && { log }) });
-      data.set(key, prepared);
-    }
-    checkRun(spec, prepared);
-    const id = runId(spec, prepared.corpusKey);
-    const isWanted = !fresh || startedAnew.has(`${folders.runs} ${id}`);
-    const stored = isWanted ? await findRun(folders, id, spec, needWeights || fresh) : null;
-    planned.push({ spec, prepared, id, stored });
-  }
-
-  const steps = planned.filter((run) => run.stored === null)
-    .reduce((sum, { spec }) => sum + spec.training.schedule.steps, 0);
+  const { sources, asked } = await planRuns(specs, options);
+  const planned = [...sources, ...asked];
+  const toTrain = new Map(
+    planned.flatMap(({ id, spec, stored }) => stored === null ? [[id, spec.training]] : []),
+  );
+  const steps = [...toTrain.values()].reduce((sum, { schedule }) => sum + schedule.steps, 0);
   let stepsBefore = 0;
-  const results: RunResult[] = [];
+  const trained = new Map<string, StoredRun>();
   let programs = null as { key: string; value: Programs } | null;
   try {
     for (const { spec, prepared, id, stored } of planned) {
-      if (stored !== null) {
-        results.push(stored);
-        continue;
-      }
+      if (stored !== null || trained.has(id)) continue;
       const { model, optimizer, batchSize, schedule } = spec.training;
       const { padId } = prepared.training;
-      const key = JSON.stringify([model, optimizer, batchSize, padId]);
+      const isFrozen = spec.frozenEncoder !== undefined;
+      const key = JSON.stringify([model, isFrozen, optimizer, batchSize, padId, schedule.steps]);
       if (programs?.key !== key) {
         programs?.value.dispose();
-        programs = { key, value: compilePrograms({ model, optimizer }, { padId }) };
+        programs = { key, value: compilePrograms(spec.training, { padId }) };
       }
       const onRecord = async (record: RunRecord) => {
         const stepsDone = stepsBefore + ("step" in record ? record.step : schedule.steps);
         await options.onProgress?.({ spec, record, stepsDone, steps });
       };
       const run = await trainRun(spec, prepared, id, programs.value, { ...options, onRecord });
-      results.push({ ...run, source: "trained" });
+      trained.set(id, run);
       stepsBefore += schedule.steps;
     }
   } finally {
     programs?.value.dispose();
   }
-  return results;
+  return asked.map(({ spec, id, stored }) => {
+    const run = stored ?? { ...trained.get(id)!, source: "trained" };
+    // Labels are the caller's: the run may have been stored under others.
+    return { ...run, config: { ...run.config, spec } };
+  });
+}
+
+/** The runs that are asked for, and those that they need before them, in the order of training. */
+async function planRuns(
+  specs: readonly RunSpec[],
+  { folders, cacheFolder, fresh = false, needWeights = false, log }: RunOptions,
+): Promise<{ sources: PlannedRun[]; asked: PlannedRun[] }> {
+  const data = new Map<string, PreparedData>();
+  const prepare = async (spec: DataSpec): Promise<PreparedData> => {
+    const key = JSON.stringify(spec);
+    const prepared = data.get(key) ??
+      await prepareData(spec, { cacheFolder, ...(log && { log }) });
+    data.set(key, prepared);
+    return prepared;
+  };
+  const sources: PlannedRun[] = [];
+  const plan = async (spec: RunSpec, needWeights: boolean): Promise<PlannedRun> => {
+    const prepared = await prepare(spec.data);
+    checkRun(spec, prepared);
+    const source = spec.frozenEncoder;
+    if (source !== undefined) checkSource(spec, prepared, source, await prepare(source.data));
+    const id = runId(spec, prepared.corpusKey);
+    const isWanted = !fresh || startedAnew.has(`${folders.runs} ${id}`);
+    const stored = isWanted ? await findRun(folders, id, needWeights || fresh) : null;
+    if (stored === null && source !== undefined) sources.push(await plan(source, true));
+    return { spec, prepared, id, stored };
+  };
+  const asked: PlannedRun[] = [];
+  for (const spec of specs) asked.push(await plan(spec, needWeights));
+  return { sources, asked };
 }
 
 /** @throws UserError for what would stop the run only after work was done. */
@@ -136,22 +165,35 @@ function checkRun({ training, quantizedBits }: RunSpec, { training: data }: Prep
   }
 }
 
+/** @throws UserError when a run cannot take over the encoder that `source` trains. */
+function checkSource(
+  { training: { model } }: RunSpec,
+  prepared: PreparedData,
+  source: RunSpec,
+  sourceData: PreparedData,
+): void {
+  const name = `frozenEncoder (${source.family} ${source.arm})`;
+  checkEncoder(name, source.training.model, encoderConfig(model));
+  if (sourceData.corpusKey !== prepared.corpusKey) {
+    throw new UserError(
+      `${name}: expected a run on the same corpus, vocabulary and unit of text, found another`,
+    );
+  }
+}
+
 /** Runs that this process began anew: with `fresh`, the same call again goes on with them. */
 const startedAnew = new Set<string>();
 
 async function findRun(
   folders: StoreFolders,
   id: string,
-  spec: RunSpec,
   needWeights: boolean,
-): Promise<RunResult | null> {
-  // Labels are the caller's: the run may have been stored under others.
-  const relabelled = ({ config, records }: StoredRun) => ({ config: { ...config, spec }, records });
+): Promise<PlannedRun["stored"]> {
   const finished = await readFinishedRun(folders, id);
-  if (finished !== null) return { ...relabelled(finished), source: "stored" };
+  if (finished !== null) return { ...finished, source: "stored" };
   if (needWeights) return null;
   const published = await readPublishedRun(folders, id);
-  return published === null ? null : { ...relabelled(published), source: "published" };
+  return published === null ? null : { ...published, source: "published" };
 }
 
 type TrainRunOptions = RunOptions & { onRecord: (record: RunRecord) => Promise<void> };
@@ -161,12 +203,19 @@ async function trainRun(
   prepared: PreparedData,
   id: string,
   programs: Programs,
-  { folders, fresh = false, signal, checkpointSeconds = 30, onRecord }: TrainRunOptions,
+  options: TrainRunOptions,
 ): Promise<StoredRun> {
+  const { folders, fresh = false, signal, checkpointSeconds = 30, onRecord } = options;
   const backend = engineStatus()?.backend;
   if (backend === undefined) throw new Error("initEngine() must be called before runAll()");
   const { training, quantizedBits } = spec;
-  let session: Session = startSession(training);
+  const source = spec.frozenEncoder;
+  const frozenEncoder = source && await loadEncoder(
+    folders,
+    { id: runId(source, prepared.corpusKey), spec: source },
+    encoderConfig(training.model),
+  );
+  let session: Session = startSession(training, frozenEncoder);
   let run: OpenRun | null = null;
   try {
     const facts = runFacts(spec, prepared, session);
@@ -176,7 +225,8 @@ async function trainRun(
     if (fresh) startedAnew.add(startKey);
     const checkpoint = await run.readCheckpoint();
     if (checkpoint !== null) {
-      const resumed = parseCheckpoint(checkpoint, training, run.checkpointPath());
+      const path = run.checkpointPath();
+      const resumed = parseCheckpoint(checkpoint, training, path, frozenEncoder);
       disposeSession(session);
       session = resumed;
     }
@@ -200,7 +250,7 @@ async function trainRun(
         throw interruption(spec, record.step, record.reason, run.checkpointPath());
       }
       await save(); // measuring takes a while, and may be what fails
-      const { params } = session.state;
+      const params = joinModel(session.state.params, session.frozen);
       const { model, batchSize } = training;
       const { training: windows } = prepared;
       const measured = [
@@ -208,13 +258,14 @@ async function trainRun(
         ...await measureEmbedding(model, params, windows, { batchSize, quantizedBits }),
       ];
       const weights = await formatWeights(session);
-      const tokenizer = formatTokenizer(prepared.tokenizer);
+      const tokenizer = prepared.tokenizer && formatTokenizer(prepared.tokenizer);
       return await run.finish({ weights, tokenizer }, [...measured, record]);
     }
     throw new Error("training ended without an end record");
   } finally {
     run?.close();
     disposeSession(session);
+    if (frozenEncoder !== undefined) disposeTree(frozenEncoder);
   }
 }
 
@@ -237,7 +288,7 @@ function runFacts(spec: RunSpec, prepared: PreparedData, session: Session): RunF
   const { train, heldOut } = prepared.training;
   const realTokens = heldOut.realTokens.reduce((sum, count) => sum + count, 0);
   return {
-    parameterCount: countElements(session.state.params),
+    parameterCount: countElements(joinModel(session.state.params, session.frozen)),
     embeddingSize: embeddingSize(spec.training.model),
     bytesPerToken: prepared.bytesPerToken,
     meanRealTokens: realTokens / heldOut.count,

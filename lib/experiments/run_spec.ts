@@ -1,7 +1,7 @@
 /** What a run is, and the name under which it is stored. */
 
 import { createHash } from "node:crypto";
-import type { ModelConfig } from "../models/mod.ts";
+import { embeddingSize, type ModelConfig } from "../models/mod.ts";
 import type { TrainingConfig } from "../train/mod.ts";
 import type { DataSpec } from "./data.ts";
 
@@ -14,6 +14,8 @@ export type RunSpec = Readonly<{
   training: TrainingConfig;
   /** Bits a number at which the embedding is also evaluated. */
   quantizedBits: readonly number[];
+  /** The run whose trained encoder the model takes over and leaves as it is (paper §2.7). */
+  frozenEncoder?: RunSpec;
 }>;
 
 /**
@@ -27,22 +29,35 @@ export const TRAINING_VERSION = 1;
  * The name of a run in the store: readable words, then a hash of everything that decides its
  * numbers. Labels (`arm`, `family`) are not part of it: equal runs of two notebooks are one.
  */
-export function runId({ data, training, quantizedBits }: RunSpec, corpusKey: string): string {
-  // The corpus counts by its content, which the key covers, not by where it lies.
-  const { corpus: _path, textField: _field, ...windows } = data;
-  const content = JSON.stringify(
-    sorted({ version: TRAINING_VERSION, corpusKey, windows, training, quantizedBits }),
-  );
+export function runId(spec: RunSpec, corpusKey: string): string {
+  const { data, training, quantizedBits, frozenEncoder: source } = spec;
+  const content = JSON.stringify(sorted({
+    version: TRAINING_VERSION,
+    corpusKey,
+    windows: windowsOf(data),
+    training,
+    quantizedBits,
+    ...(source === undefined ? {} : { frozenEncoder: runId(source, corpusKey) }),
+  }));
   const hash = createHash("sha256").update(content).digest("hex").slice(0, 12);
-  return `${words(training.model)}-seed-${training.seed}-${hash}`;
+  const frozen = source === undefined ? "" : "-frozen";
+  return `${words(training.model)}${frozen}-seed-${training.seed}-${hash}`;
+}
+
+/** A corpus counts by its content, which the key covers, not by where it lies. */
+function windowsOf(data: DataSpec): object {
+  if (!("corpus" in data)) return data;
+  const { corpus: _path, textField: _field, ...windows } = data;
+  return windows;
 }
 
 function words(model: ModelConfig): string {
   if (model.kind === "causal") return `${model.backbone.architecture}-clm`;
-  const { architecture } = model.decoder;
-  return model.memory === "zeros"
-    ? `${architecture}-zeros`
-    : `${architecture}-eem-${model.embeddingSize}`;
+  const decoder = model.decoder.architecture;
+  if (model.kind === "augmented" && model.memory === "zeros") return `${decoder}-zeros`;
+  const encoder = model.encoder.architecture;
+  const stacks = encoder === decoder ? decoder : `${encoder}-${decoder}`;
+  return `${stacks}-${model.kind === "autoencoder" ? "ae" : "eem"}-${embeddingSize(model)}`;
 }
 
 /** The same value with every object's keys in order, so that equal content gives equal text. */

@@ -5,7 +5,7 @@
  *   records.jsonl          what happened, a record a line
  *   checkpoint.safetensors where it stands, until it has ended
  *   model.safetensors      the weights, once it has ended
- *   tokenizer.json         the tokenizer, in Hugging Face's format
+ *   tokenizer.json         the tokenizer, in Hugging Face's format; none for made sequences
  *
  * `data/runs/<id>.json` is a published run: its config and records, no weights. Every file is
  * written whole or not at all, records are cut back to the checkpoint when a run goes on.
@@ -194,10 +194,10 @@ export class OpenRun {
 
   /** Ends the run: weights and tokenizer, then its last records, then the checkpoint goes. */
   async finish(
-    { weights, tokenizer }: { weights: Uint8Array; tokenizer: string },
+    { weights, tokenizer }: { weights: Uint8Array; tokenizer: string | null },
     last: readonly RunRecord[],
   ): Promise<StoredRun> {
-    await writeFileAtomically(join(this.#folder, TOKENIZER), tokenizer);
+    if (tokenizer !== null) await writeFileAtomically(join(this.#folder, TOKENIZER), tokenizer);
     await writeFileAtomically(join(this.#folder, WEIGHTS), weights);
     for (const record of last) await this.append(record);
     await Deno.remove(this.checkpointPath()).catch(ignoreMissing);

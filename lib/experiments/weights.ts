@@ -1,9 +1,17 @@
 /** The trained model of a stored run. */
 
+import { isDeepStrictEqual } from "node:util";
 import { disposeTree } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
 import { readFileIfPresent } from "../files.ts";
-import { initModel, type Model } from "../models/mod.ts";
+import {
+  type Backbone,
+  type BackboneConfig,
+  type CausalModel,
+  initModel,
+  type Model,
+  type ModelConfig,
+} from "../models/mod.ts";
 import { createRandom } from "../random.ts";
 import { parseSafetensors, restoreTree } from "../train/mod.ts";
 import { type RunConfig, type StoreFolders, weightsPath } from "./run_store.ts";
@@ -13,7 +21,10 @@ import { type RunConfig, type StoreFolders, weightsPath } from "./run_store.ts";
  *
  * @throws UserError when there are none, as for published runs, or when the file does not fit.
  */
-export async function loadWeights(folders: StoreFolders, { id, spec }: RunConfig): Promise<Model> {
+export async function loadWeights(
+  folders: StoreFolders,
+  { id, spec }: Pick<RunConfig, "id" | "spec">,
+): Promise<Model> {
   const path = weightsPath(folders, id);
   const bytes = await readFileIfPresent(path);
   if (bytes === null) {
@@ -27,4 +38,61 @@ export async function loadWeights(folders: StoreFolders, { id, spec }: RunConfig
   } finally {
     disposeTree(example);
   }
+}
+
+function ownEncoder(model: ModelConfig): BackboneConfig | null {
+  if (model.kind === "causal") return null;
+  return model.kind === "augmented" && model.memory === "zeros" ? null : model.encoder;
+}
+
+/**
+ * The encoder that a model can take over from another run.
+ *
+ * @throws UserError for a model without one.
+ */
+export function encoderConfig(model: ModelConfig): BackboneConfig {
+  const encoder = ownEncoder(model);
+  if (encoder === null) {
+    throw new UserError("frozenEncoder: expected a model with an encoder, found none");
+  }
+  return encoder;
+}
+
+/**
+ * Checks what {@linkcode loadEncoder} would find, before it is trained.
+ *
+ * @param name Stands in the message.
+ * @throws UserError when training `model` does not give the encoder that `expected` describes.
+ */
+export function checkEncoder(name: string, model: ModelConfig, expected: BackboneConfig): void {
+  const found = model.kind === "causal" ? model.backbone : ownEncoder(model);
+  if (isDeepStrictEqual(found, expected)) return;
+  throw new UserError(
+    `${name}: expected an encoder of ${JSON.stringify(expected)}, found ${
+      found === null ? "a model without one" : JSON.stringify(found)
+    }`,
+  );
+}
+
+/**
+ * The trained encoder of a finished run: of an autoencoder or an augmented decoder, or a causal
+ * model's stack and embedding. Dispose it with `disposeTree`.
+ *
+ * @throws UserError when it is not the encoder that `expected` describes.
+ */
+export async function loadEncoder(
+  folders: StoreFolders,
+  run: Pick<RunConfig, "id" | "spec">,
+  expected: BackboneConfig,
+): Promise<Backbone> {
+  checkEncoder(run.id, run.spec.training.model, expected);
+  const model = await loadWeights(folders, run);
+  if ("encoder" in model) {
+    const { encoder, ...rest } = model;
+    disposeTree(rest);
+    return encoder;
+  }
+  const { head, ...backbone } = model as CausalModel;
+  disposeTree(head);
+  return backbone;
 }

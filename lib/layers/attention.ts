@@ -5,6 +5,7 @@ import {
   minimum,
   mul,
   neg,
+  ones,
   reshape,
   slice,
   softmaxAttention,
@@ -76,29 +77,37 @@ export type AttentionMask = Readonly<{
   sees: Tensor | null;
 }>;
 
-/** A query sees the keys up to its own position that are tokens, not pads. */
-export function causalAttentionMask(
+/**
+ * A query sees the keys up to its own position that are tokens, not pads; without `causal` later
+ * ones too.
+ */
+export function attentionMask(
   contextLength: number,
   visibleBT: Tensor | null,
+  { causal = true }: { causal?: boolean } = {},
 ): AttentionMask {
-  const causalTT = causalMask(contextLength);
-  const causalBias = mul(sub(causalTT, 1), -HIDDEN);
-  if (visibleBT === null) return { bias: causalBias, sees: null };
+  const reachTT = causal ? causalMask(contextLength) : ones([contextLength, contextLength]);
+  const reachBias = mul(sub(reachTT, 1), -HIDDEN);
+  if (visibleBT === null) return { bias: reachBias, sees: null };
   const batch = visibleBT.shape[0]!;
   const padBias = reshape(mul(sub(visibleBT, 1), -HIDDEN), [batch, 1, 1, contextLength]);
-  const keysSeenBT = matMul(visibleBT, causalTT, false, true);
+  const keysSeenBT = matMul(visibleBT, reachTT, false, true);
   return {
-    bias: add(causalBias, padBias),
+    bias: add(reachBias, padBias),
     sees: reshape(minimum(keysSeenBT, 1), [batch, 1, contextLength, 1]),
   };
 }
 
-/** Self-attention over x `[T, B, D]`. */
+/**
+ * Self-attention over x `[T, B, D]`.
+ *
+ * @param rotary Null where positions are told otherwise.
+ */
 export function attention(
   layer: Attention,
   xTBD: Tensor,
   headCount: number,
-  rotary: RotaryTable,
+  rotary: RotaryTable | null,
   { bias, sees }: AttentionMask,
 ): Tensor {
   const [length, batch, width] = xTBD.shape as [number, number, number];
@@ -107,9 +116,10 @@ export function attention(
       reshape(linear(projection, xTBD), [length, batch, headCount, width / headCount]),
       [1, 2, 0, 3],
     );
+  const placed = (xBHTE: Tensor) => rotary === null ? xBHTE : rotate(xBHTE, rotary);
   const mixedBHTE = softmaxAttention(
-    rotate(heads(layer.query), rotary),
-    rotate(heads(layer.key), rotary),
+    placed(heads(layer.query)),
+    placed(heads(layer.key)),
     heads(layer.value),
     bias,
   );

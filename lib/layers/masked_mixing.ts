@@ -1,17 +1,40 @@
-import { add, maskedMatMul, reshape, type Tensor, tensor } from "../engine/mod.ts";
+/**
+ * Token mixing of masked mixers (paper §2.1, §2.2): a 1-D convolution over tokens as channels,
+ * along the hidden axis, with a causal mask on its weights.
+ *
+ * Legend: T positions, B batch, D width, K kernel size, H heads, E = D/H.
+ */
+
+import {
+  add,
+  concat,
+  maskedMatMul,
+  matMul,
+  reshape,
+  slice,
+  type Tensor,
+  tensor,
+  tile,
+  transpose,
+  zeros,
+} from "../engine/mod.ts";
 import type { Random } from "../random.ts";
 import { initUniform } from "./init.ts";
+import { initLinear, type Linear, linear } from "./linear.ts";
 
-/** A 1-D convolution of kernel size 1 over tokens as channels: weight `[T, T]`, bias `[T]`. */
+/** Weight `[T, K·T]`: column p·T + s is tap p of input token s; bias `[T]`. */
 export type MaskedMixing = { weight: Tensor; bias: Tensor };
 
-/** PyTorch's default for a convolution: U(±1/√fan-in), fan-in = T (paper §2.1). */
-export function initMaskedMixing(random: Random, contextLength: number): MaskedMixing {
-  const draw = (name: string, shape: number[]) =>
-    initUniform(random.stream(name), shape, contextLength);
+/** PyTorch's default for a convolution: U(±1/√fan-in), fan-in = K·T (paper §2.1). */
+export function initMaskedMixing(
+  random: Random,
+  contextLength: number,
+  kernelSize = 1,
+): MaskedMixing {
+  const taps = kernelSize * contextLength;
   return {
-    weight: draw("weight", [contextLength, contextLength]),
-    bias: draw("bias", [contextLength]),
+    weight: initUniform(random.stream("weight"), [contextLength, taps], taps),
+    bias: initUniform(random.stream("bias"), [contextLength], taps),
   };
 }
 
@@ -25,11 +48,91 @@ export function causalMask(contextLength: number): Tensor {
 }
 
 /**
- * `y[t] = bias[t] + Σ_{s ≤ t} W[t, s] x[s]` for x `[T, B, D]` (paper §2.1). With tokens first, all
- * sequences and channels are columns of one matrix product.
+ * `y[t, j] = bias[t] + Σ_{s ≤ t} Σ_{p < K} W[t, s, p] x[s, j + p − ⌊(K−1)/2⌋]` for x `[T, B, D]`,
+ * zeros beyond the ends of the hidden axis (paper §2.1). With tokens first, all sequences and
+ * channels are columns of one matrix product.
+ *
+ * @param maskTT See {@linkcode causalMask}; null mixes all positions.
  */
-export function maskedMixing(layer: MaskedMixing, maskTT: Tensor, xTBD: Tensor): Tensor {
+export function maskedMixing(layer: MaskedMixing, maskTT: Tensor | null, xTBD: Tensor): Tensor {
   const [contextLength, batch, width] = xTBD.shape as [number, number, number];
-  const mixed = maskedMatMul(layer.weight, maskTT, reshape(xTBD, [contextLength, batch * width]));
+  const kernelSize = layer.weight.shape[1]! / contextLength;
+  const tapsSR = reshape(stackTaps(xTBD, kernelSize), [-1, batch * width]);
+  const mixed = mask(layer.weight, maskTT, kernelSize, tapsSR);
   return add(reshape(mixed, [contextLength, batch, width]), reshape(layer.bias, [-1, 1, 1]));
+}
+
+/**
+ * Heads that each project to E channels, mix them on their own, and are joined again: `input` and
+ * `output` `[D, D]` with biases, columns of `input` head by head; weight `[H, T, K·T]`, bias
+ * `[H, T]` (paper §2.2).
+ */
+export type MultiHeadMixing = { input: Linear; weight: Tensor; bias: Tensor; output: Linear };
+
+/** PyTorch's defaults for the linear layers and convolutions. */
+export function initMultiHeadMixing(
+  random: Random,
+  contextLength: number,
+  { width, headCount, kernelSize }: { width: number; headCount: number; kernelSize: number },
+): MultiHeadMixing {
+  const taps = kernelSize * contextLength;
+  const draw = (name: string, shape: number[]) => initUniform(random.stream(name), shape, taps);
+  return {
+    input: initLinear(random.stream("input"), width, width),
+    weight: draw("weight", [headCount, contextLength, taps]),
+    bias: draw("bias", [headCount, contextLength]),
+    output: initLinear(random.stream("output"), width, width),
+  };
+}
+
+/** Mixing by heads of x `[T, B, D]`; a kernel does not reach across heads (paper §2.2). */
+export function multiHeadMixing(
+  layer: MultiHeadMixing,
+  maskTT: Tensor | null,
+  xTBD: Tensor,
+): Tensor {
+  const [contextLength, batch, width] = xTBD.shape as [number, number, number];
+  const [headCount, , taps] = layer.weight.shape as [number, number, number];
+  const kernelSize = taps / contextLength;
+  const headWidth = width / headCount;
+  const headsTBHE = reshape(
+    linear(layer.input, xTBD),
+    [contextLength, batch, headCount, headWidth],
+  );
+  const tapsHSR = reshape(
+    transpose(stackTaps(headsTBHE, kernelSize), [2, 0, 1, 3]),
+    [headCount, taps, batch * headWidth],
+  );
+  const mixed = reshape(
+    mask(layer.weight, maskTT, kernelSize, tapsHSR),
+    [headCount, contextLength, batch, headWidth],
+  );
+  const biased = add(mixed, reshape(layer.bias, [headCount, contextLength, 1, 1]));
+  return linear(layer.output, reshape(transpose(biased, [1, 2, 0, 3]), [-1, batch, width]));
+}
+
+/** Weights, masked for every tap alike, times x `[…, K·T, R]`. */
+function mask(weight: Tensor, maskTT: Tensor | null, kernelSize: number, x: Tensor): Tensor {
+  if (maskTT === null) return matMul(weight, x);
+  return maskedMatMul(weight, kernelSize === 1 ? maskTT : tile(maskTT, [1, kernelSize]), x);
+}
+
+/** x `[T, …]` as each tap sees it, tap after tap: `[K·T, …]`, shifted along the last axis. */
+function stackTaps(x: Tensor, kernelSize: number): Tensor {
+  if (kernelSize === 1) return x;
+  const left = Math.floor((kernelSize - 1) / 2);
+  return concat(Array.from({ length: kernelSize }, (_, tap) => shift(x, tap - left)), 0);
+}
+
+/** `y[…, j] = x[…, j + offset]`, zeros where there is no such channel. */
+function shift(x: Tensor, offset: number): Tensor {
+  if (offset === 0) return x;
+  const outer = x.shape.slice(0, -1);
+  const width = x.shape.at(-1)!;
+  const kept = Math.max(0, width - Math.abs(offset));
+  const empty = zeros([...outer, width - kept]);
+  if (kept === 0) return empty;
+  const begin = [...outer.map(() => 0), Math.max(0, offset)];
+  const seen = slice(x, begin, [...outer, kept]);
+  return concat(offset > 0 ? [seen, empty] : [empty, seen], x.rank - 1);
 }

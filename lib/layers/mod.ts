@@ -4,5 +4,6 @@ export * from "./attention.ts";
 export * from "./feed_forward.ts";
 export * from "./init.ts";
 export * from "./linear.ts";
+export * from "./lstm.ts";
 export * from "./masked_mixing.ts";
 export * from "./norm.ts";

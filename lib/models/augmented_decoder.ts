@@ -2,35 +2,58 @@
  * Encoder-augmented causal decoder, EEM (paper §2.6): the decoder is handed one small embedding of
  * the whole sequence, the tokens to be predicted included.
  *
- *   e = Enc(ids)[last position];   z = down(e) ∈ R^p;   m = projection(up(z))
- *   states = Dec([m ; embed(ids)]), N + 1 slots (token concatenation)
+ *   z = down(Enc(ids)[last position]) ∈ R^P
  *
- * Slot j ≥ 1 holds token j − 1 and predicts token j; slot 0 could predict token 0 and is not
- * scored, nor is the last slot: N − 1 of N tokens, as in the causal model. `z` is the only channel
- * from later tokens, and its bits must be paid for (lib/measure).
+ *   join "token":      states = Dec([m ; embed(ids)]),  m = projection(up(z)),  N + 1 slots
+ *   join "embedding":  states = Dec([z | embed(ids)]),  side by side on the hidden axis
+ *   join "linear":     states = Dec(m + embed(ids)),    m = projection(up(z))
  *
- * `memory: "zeros"` is the control twin: the same decoder and slot, fed with zeros, no encoder.
+ * Whatever the join, token 0 is not scored and position N predicts nothing: N − 1 of N tokens, as
+ * in the causal model. `z` is the only channel from later tokens, and its bits must be paid for
+ * (lib/measure). Encoder and decoder may be of different architectures.
  *
- * Legend: N tokens, T = N + 1 slots, B batch, D width, P embedding size.
+ * `memory: "zeros"` is the control twin: the same decoder and join, fed with zeros, no encoder.
+ *
+ * Legend: N tokens, T slots, B batch, D width, P embedding size.
  */
 
-import { concat, ones, reshape, slice, type Tensor, zeros } from "../engine/mod.ts";
+import {
+  add,
+  concat,
+  expandDims,
+  ones,
+  reshape,
+  slice,
+  type Tensor,
+  tile,
+  zeros,
+} from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
 import { initLinear, type Linear, linear } from "../layers/mod.ts";
 import type { Random } from "../random.ts";
 import {
   type Backbone,
   type BackboneConfig,
+  checkBackbone,
+  checkBackbones,
+  checkPositiveInteger,
   embedTokens,
   hiddenStates,
   initBackbone,
 } from "./backbone.ts";
-import { type CausalModel, initCausalModel } from "./causal_model.ts";
+import { type CausalModel, initHead } from "./causal_model.ts";
+
+/** How the embedding meets the decoder's tokens (paper §2.6). */
+export const JOINS = ["token", "embedding", "linear"] as const;
+export type Join = (typeof JOINS)[number];
 
 export type AugmentedDecoderConfig = Readonly<
   & {
     kind: "augmented";
+    /** Its context is N + 1 for the token join and N otherwise; its width includes a joined z. */
     decoder: BackboneConfig;
+    /** `token` by default. */
+    join?: Join;
     /**
      * How the decoder's embedding and head start. `pytorch` (the default): N(0, 1) and U(±1/√D), as
      * in the reference, where they stand outside the stack. `causal`: as in a causal model of the
@@ -39,16 +62,29 @@ export type AugmentedDecoderConfig = Readonly<
     outerInitialization?: "pytorch" | "causal";
   }
   & (
-    | { memory: "embedding"; encoder: BackboneConfig; embeddingSize: number }
-    | { memory: "zeros" }
+    | {
+      memory: "embedding";
+      encoder: BackboneConfig;
+      /** P; absent: the encoder's whole state, without down and up (c = 1 in the paper). */
+      embeddingSize?: number;
+      /**
+       * Which of the encoder's positions the embedding is read from: −1, the last, or −2, as the
+       * paper does where the encoder was trained as a causal model (§2.7).
+       */
+      readPosition?: -1 | -2;
+    }
+    /** `embeddingSize` is the number of zeros beside each token: embedding join only. */
+    | { memory: "zeros"; embeddingSize?: number }
   )
 >;
 
 export type AugmentedDecoder = { decoder: CausalModel } | {
   encoder: Backbone;
-  down: Linear;
-  up: Linear;
-  /** Only where encoder and decoder widths differ. */
+  /** Only with an `embeddingSize`. */
+  down?: Linear;
+  /** Only with an `embeddingSize`, and not in the embedding join. */
+  up?: Linear;
+  /** In the linear join, and in the token join where encoder and decoder widths differ. */
   projection?: Linear;
   decoder: CausalModel;
 };
@@ -56,43 +92,44 @@ export type AugmentedDecoder = { decoder: CausalModel } | {
 /** Acts on the embedding `z [B, P]` on its way to the decoder: quantization, noise, replacement. */
 export type EmbeddingHook = (zBP: Tensor) => Tensor;
 
-/** @throws UserError when the context lengths of encoder and decoder do not fit each other. */
+/** How many numbers z has; for a model of zeros how many zeros stand beside each token. */
+export function joinedSize(config: AugmentedDecoderConfig): number {
+  return config.embeddingSize ?? (config.memory === "embedding" ? config.encoder.width : 0);
+}
+
+/** @throws UserError when sizes of encoder and decoder do not fit each other. */
 export function initAugmentedDecoder(
   config: AugmentedDecoderConfig,
   random: Random,
 ): AugmentedDecoder {
-  const { width, vocabSize } = config.decoder;
+  checkAugmentedDecoder(config);
+  const { join = "token", embeddingSize, decoder: { width } } = config;
+  const isOuter = config.outerInitialization !== "causal";
   const decoderRandom = random.stream("decoder");
-  const decoder = config.outerInitialization === "causal"
-    ? initCausalModel({ kind: "causal", backbone: config.decoder }, decoderRandom)
-    : {
-      ...initBackbone(config.decoder, decoderRandom, { outerEmbedding: true }),
-      head: initLinear(decoderRandom.stream("head"), width, vocabSize, { bias: false }),
-    };
+  const embeddingWidth = join === "embedding" ? width - joinedSize(config) : width;
+  const options = { outerEmbedding: isOuter, embeddingWidth };
+  const decoder = {
+    ...initBackbone(config.decoder, decoderRandom, options),
+    head: initHead(config.decoder, decoderRandom.stream("head"), { isOuter }),
+  };
   if (config.memory === "zeros") return { decoder };
-  const { encoder, embeddingSize } = config;
-  if (config.decoder.contextLength !== encoder.contextLength + 1) {
-    throw new UserError(
-      `decoder.contextLength: expected ${
-        encoder.contextLength + 1
-      }, the encoder's tokens and the memory slot, found ${config.decoder.contextLength}`,
-    );
-  }
-  if (!Number.isInteger(embeddingSize) || embeddingSize < 1) {
-    throw new UserError(`embeddingSize: expected a positive integer, found ${embeddingSize}`);
-  }
+  const { encoder } = config;
+  const between = (name: string, from: number, to: number) => ({
+    [name]: initLinear(random.stream(name), from, to),
+  });
+  const isProjected = join === "linear" || (join === "token" && encoder.width !== width);
   return {
     encoder: initBackbone(encoder, random.stream("encoder")),
-    down: initLinear(random.stream("down"), encoder.width, embeddingSize),
-    up: initLinear(random.stream("up"), embeddingSize, encoder.width),
-    ...(encoder.width === width
+    ...(embeddingSize === undefined ? {} : between("down", encoder.width, embeddingSize)),
+    ...(embeddingSize === undefined || join === "embedding"
       ? {}
-      : { projection: initLinear(random.stream("projection"), encoder.width, width) }),
+      : between("up", embeddingSize, encoder.width)),
+    ...(isProjected ? between("projection", encoder.width, width) : {}),
     decoder,
   };
 }
 
-/** The embedding `z [B, P]` of ids int32 `[N, B]`: the encoder's last state, made small. */
+/** The embedding `z [B, P]` of ids int32 `[N, B]`: a state of the encoder, made small. */
 export function encodeSequence(
   config: AugmentedDecoderConfig,
   params: AugmentedDecoder,
@@ -102,12 +139,27 @@ export function encodeSequence(
   if (config.memory === "zeros" || !("encoder" in params)) {
     throw new UserError("a model with zero memory has no encoder and gives no embedding");
   }
-  const [length, batch] = idsNB.shape as [number, number];
+  const { encoder, readPosition = -1 } = config;
   const embeddedNBD = embedTokens(params.encoder, idsNB);
-  const statesNBD = hiddenStates(config.encoder, params.encoder, embeddedNBD, visibleBN);
-  const last = slice(statesNBD, [length - 1, 0, 0], [1, batch, config.encoder.width]);
-  return linear(params.down, reshape(last, [batch, config.encoder.width]));
+  const statesNBD = hiddenStates(encoder, params.encoder, embeddedNBD, visibleBN);
+  const stateBD = statesAt(statesNBD, readPosition);
+  return params.down === undefined ? stateBD : linear(params.down, stateBD);
 }
+
+/** The states `[B, D]` of one position of `[N, B, D]`, counted from the end: −1 is the last. */
+export function statesAt(statesNBD: Tensor, position: number): Tensor {
+  const [length, batch, width] = statesNBD.shape as [number, number, number];
+  return reshape(slice(statesNBD, [length + position, 0, 0], [1, batch, width]), [batch, width]);
+}
+
+export type AugmentedOptions = Readonly<{
+  hook?: EmbeddingHook | undefined;
+  /**
+   * Takes the memory away (paper §4.4): zeros in its place, and a transformer does not see its
+   * slot. The slot of a mixer or LSTM stays, as pads do.
+   */
+  occluded?: boolean | undefined;
+}>;
 
 /** Logits `[N−1, B, V]` for tokens 1 … N−1 of ids int32 `[N, B]`. */
 export function augmentedLogits(
@@ -115,24 +167,76 @@ export function augmentedLogits(
   params: AugmentedDecoder,
   idsNB: Tensor,
   visibleBN: Tensor | null,
-  hook: EmbeddingHook = (zBP) => zBP,
+  { hook = (zBP) => zBP, occluded = false }: AugmentedOptions = {},
 ): Tensor {
   const [length, batch] = idsNB.shape as [number, number];
-  const { width } = config.decoder;
-  const memoryBD = config.memory === "zeros" || !("encoder" in params)
-    ? zeros([batch, width])
+  const { join = "token", decoder: { width } } = config;
+  const memoryWidth = join === "embedding" ? joinedSize(config) : width;
+  const memoryBM = occluded || config.memory === "zeros" || !("encoder" in params)
+    ? zeros([batch, memoryWidth])
     : expand(params, hook(encodeSequence(config, params, idsNB, visibleBN)));
-  const slotsTBD = concat([
-    reshape(memoryBD, [1, batch, width]),
-    embedTokens(params.decoder, idsNB),
-  ], 0);
-  const visibleBT = visibleBN === null ? null : concat([ones([batch, 1]), visibleBN], 1);
-  const statesTBD = hiddenStates(config.decoder, params.decoder, slotsTBD, visibleBT);
-  const predicting = slice(statesTBD, [1, 0, 0], [length - 1, batch, width]);
-  return linear(params.decoder.head, predicting);
+
+  const tokensNBD = embedTokens(params.decoder, idsNB);
+  const slots = (inputTBD: Tensor, visibleBT: Tensor | null, first: number) => {
+    const statesTBD = hiddenStates(config.decoder, params.decoder, inputTBD, visibleBT);
+    return linear(params.decoder.head, slice(statesTBD, [first, 0, 0], [length - 1, batch, width]));
+  };
+  switch (join) {
+    case "token": {
+      // The memory's slot could predict token 0; slot j ≥ 1 holds token j − 1, predicts token j.
+      const inputTBD = concat([expandDims(memoryBM, 0), tokensNBD], 0);
+      return slots(inputTBD, withSlot(visibleBN, batch, length, occluded), 1);
+    }
+    case "embedding": {
+      const memoryNBM = tile(expandDims(memoryBM, 0), [length, 1, 1]);
+      return slots(concat([memoryNBM, tokensNBD], 2), visibleBN, 0);
+    }
+    case "linear":
+      return slots(add(tokensNBD, memoryBM), visibleBN, 0);
+  }
 }
 
-function expand(params: { up: Linear; projection?: Linear }, zBP: Tensor): Tensor {
-  const wide = linear(params.up, zBP);
+/** The visibility `[B, N + 1]` of the memory's slot and the tokens; null where all are seen. */
+function withSlot(
+  visibleBN: Tensor | null,
+  batch: number,
+  length: number,
+  occluded: boolean,
+): Tensor | null {
+  if (visibleBN === null && !occluded) return null;
+  const slot = occluded ? zeros([batch, 1]) : ones([batch, 1]);
+  return concat([slot, visibleBN ?? ones([batch, length])], 1);
+}
+
+function expand(params: { up?: Linear; projection?: Linear }, zBP: Tensor): Tensor {
+  const wide = params.up === undefined ? zBP : linear(params.up, zBP);
   return params.projection === undefined ? wide : linear(params.projection, wide);
+}
+
+/**
+ * The checks of {@linkcode initAugmentedDecoder} alone.
+ *
+ * @throws UserError when sizes of encoder and decoder do not fit each other.
+ */
+export function checkAugmentedDecoder(config: AugmentedDecoderConfig): void {
+  const { join = "token", embeddingSize, decoder } = config;
+  if (config.memory === "zeros") checkBackbone(decoder, "decoder.");
+  else checkBackbones(config.encoder, decoder);
+  if (embeddingSize !== undefined) checkPositiveInteger("embeddingSize", embeddingSize);
+  if (join === "embedding" && joinedSize(config) >= decoder.width) {
+    throw new UserError(
+      `decoder.width: expected more than the ${
+        joinedSize(config)
+      } numbers of the embedding joined to each token, found ${decoder.width}`,
+    );
+  }
+  if (config.memory === "zeros") return;
+  const expected = config.encoder.contextLength + (join === "token" ? 1 : 0);
+  if (decoder.contextLength === expected) return;
+  const what = join === "token"
+    ? "the encoder's tokens and the memory slot"
+    : "the encoder's tokens";
+  throw new UserError(
+    `decoder.contextLength: expected ${expected}, ${what}, found ${decoder.contextLength}`,
+  );
 }

@@ -1,66 +1,89 @@
 /**
- * A causal stack of either family with its token embedding: what a causal model, an encoder and a
- * decoder have in common. Hidden states are `[T, B, D]`: tokens first, so that a slot is prepended
- * and positions are cut as contiguous blocks.
+ * A stack of any architecture, and its token embedding where it has one: what causal models,
+ * encoders and decoders have in common. Hidden states are `[T, B, D]`: tokens first, so that a
+ * slot is prepended and positions are cut as contiguous blocks.
  */
 
 import { embeddingLookup, type Tensor } from "../engine/mod.ts";
-import { initNormal, initRmsNorm, type RmsNorm } from "../layers/mod.ts";
-import type { Random } from "../random.ts";
 import { UserError } from "../errors.ts";
+import { initNormal, type Lstm } from "../layers/mod.ts";
+import type { Random } from "../random.ts";
 import {
   initMaskedMixerBlocks,
   maskedMixer,
   type MaskedMixerBlock,
   type MaskedMixerConfig,
 } from "./masked_mixer.ts";
+import { initLstmBlocks, type LstmConfig, recurrent } from "./recurrent.ts";
 import {
-  initTransformerBlocks,
+  initTransformer,
   transformer,
   TRANSFORMER_DEVIATION,
   type TransformerBlock,
   type TransformerConfig,
+  type TransformerStack,
 } from "./transformer.ts";
 
-export type BackboneConfig = MaskedMixerConfig | TransformerConfig;
+export type BackboneConfig = MaskedMixerConfig | TransformerConfig | LstmConfig;
 
-/** A stack of either family by the same sizes; mixers have no heads and ignore their number. */
+/**
+ * A stack of any architecture by the sizes that all share, plain in everything else. Heads are
+ * attention heads: mixers stay flat.
+ */
 export function backboneConfig(
   architecture: BackboneConfig["architecture"],
   { headCount, ...sizes }: Omit<TransformerConfig, "architecture">,
 ): BackboneConfig {
-  return architecture === "mixer"
-    ? { architecture, ...sizes }
-    : { architecture, ...sizes, headCount };
+  return architecture === "transformer"
+    ? { architecture, ...sizes, headCount }
+    : { architecture, ...sizes };
 }
 
 /** A token embedding: weight `[V, D]`. */
 export type Embedding = { weight: Tensor };
 
-export type Backbone =
-  | { embedding: Embedding; blocks: MaskedMixerBlock[] }
-  | { embedding: Embedding; blocks: TransformerBlock[]; finalNorm: RmsNorm };
+/** Blocks, and what a transformer has beside them. */
+export type Stack = { blocks: MaskedMixerBlock[] } | TransformerStack | { blocks: Lstm[] };
 
-/**
- * @param outerEmbedding The embedding table stands outside the stack, as an augmented decoder's
- *   does: PyTorch's default N(0, 1) in both families. Inside a transformer it is N(0, 0.02²).
- * @throws UserError when a size is not a positive integer or heads do not divide the width.
- */
+export type Backbone = { embedding: Embedding } & Stack;
+
+/** @throws UserError when a size is not a positive integer or heads do not divide the width. */
+export function initStack(config: BackboneConfig, random: Random): Stack {
+  checkBackbone(config);
+  const blocks = random.stream("blocks");
+  switch (config.architecture) {
+    case "mixer":
+      return { blocks: initMaskedMixerBlocks(config, blocks) };
+    case "transformer":
+      return initTransformer(config, blocks);
+    case "lstm":
+      return { blocks: initLstmBlocks(config, blocks) };
+  }
+}
+
+export type BackboneOptions = Readonly<{
+  /**
+   * The embedding table stands outside the stack, as an augmented decoder's does: PyTorch's default
+   * N(0, 1) in every architecture. Inside a transformer it is N(0, 0.02²).
+   */
+  outerEmbedding?: boolean;
+  /** Columns of the embedding table; the stack's width by default. */
+  embeddingWidth?: number;
+}>;
+
+/** @throws UserError as {@linkcode initStack} does. */
 export function initBackbone(
   config: BackboneConfig,
   random: Random,
-  { outerEmbedding = false }: { outerEmbedding?: boolean } = {},
+  { outerEmbedding = false, embeddingWidth = config.width }: BackboneOptions = {},
 ): Backbone {
-  checkBackbone(config);
-  const isMixer = config.architecture === "mixer";
-  const deviation = isMixer || outerEmbedding ? 1 : TRANSFORMER_DEVIATION;
-  const shape = [config.vocabSize, config.width];
-  const embedding = { weight: initNormal(random.stream("embedding"), shape, deviation) };
-  const blocks = random.stream("blocks");
-  return isMixer ? { embedding, blocks: initMaskedMixerBlocks(config, blocks) } : {
-    embedding,
-    blocks: initTransformerBlocks(config, blocks),
-    finalNorm: initRmsNorm(config.width),
+  const stack = initStack(config, random);
+  const isInside = config.architecture === "transformer" && !outerEmbedding;
+  const deviation = isInside ? TRANSFORMER_DEVIATION : 1;
+  const shape = [config.vocabSize, embeddingWidth];
+  return {
+    embedding: { weight: initNormal(random.stream("embedding"), shape, deviation) },
+    ...stack,
   };
 }
 
@@ -70,40 +93,87 @@ export function embedTokens(backbone: Backbone, idsTB: Tensor): Tensor {
 }
 
 /**
- * Embedded tokens `[T, B, D]` → hidden states `[T, B, D]`.
+ * The stack's input `[T, B, D]` → hidden states `[T, B, D]`.
  *
- * @param visibleBT 1 for tokens, 0 for pads, null where nothing is padded. Mixers take pads for
- *   ordinary tokens and do not look at it (paper §2.1).
+ * @param visibleBT 1 for tokens, 0 for pads, null where nothing is padded. Mixers and LSTMs take
+ *   pads for ordinary tokens and do not look at it (paper §2.1).
  */
 export function hiddenStates(
   config: BackboneConfig,
-  backbone: Backbone,
-  embeddedTBD: Tensor,
+  stack: Stack,
+  inputTBD: Tensor,
   visibleBT: Tensor | null,
 ): Tensor {
-  if (config.architecture === "transformer" && "finalNorm" in backbone) {
-    return transformer(config, backbone, embeddedTBD, visibleBT);
+  if (config.architecture === "mixer" && hasBlocks<MaskedMixerBlock>(stack, "mix")) {
+    return maskedMixer(config, stack.blocks, inputTBD);
   }
-  if (config.architecture === "mixer" && !("finalNorm" in backbone)) {
-    return maskedMixer(config, backbone.blocks, embeddedTBD);
+  if (config.architecture === "transformer" && hasBlocks<TransformerBlock>(stack, "attention")) {
+    return transformer(config, stack, inputTBD, visibleBT);
+  }
+  if (config.architecture === "lstm" && hasBlocks<Lstm>(stack, "hidden")) {
+    return recurrent(stack.blocks, inputTBD);
   }
   throw new UserError(
     `the configuration says ${config.architecture}, but the parameters are another architecture's`,
   );
 }
 
-function checkBackbone(config: BackboneConfig): void {
+function hasBlocks<B>(stack: Stack, part: keyof B): stack is Stack & { blocks: B[] } {
+  return part in stack.blocks[0]!;
+}
+
+/**
+ * The checks of {@linkcode initStack} alone.
+ *
+ * @param path What stands before a field's name in messages, e.g. `encoder.`.
+ * @throws UserError when a size is not a positive integer or heads do not divide the width.
+ */
+export function checkBackbone(config: BackboneConfig, path = ""): void {
   for (const field of ["vocabSize", "contextLength", "width", "layerCount"] as const) {
-    const value = config[field];
-    if (!Number.isInteger(value) || value < 1) {
-      throw new UserError(`${field}: expected a positive integer, found ${value}`);
+    checkPositiveInteger(path + field, config[field]);
+  }
+  const { width } = config;
+  if (config.architecture === "mixer") {
+    const { kernelSize = 1, headCount = 0 } = config;
+    checkPositiveInteger(`${path}kernelSize`, kernelSize);
+    if (headCount !== 0) checkPositiveInteger(`${path}headCount`, headCount);
+    if (headCount !== 0 && width % headCount !== 0) {
+      throw new UserError(
+        `${path}width ${width} with ${headCount} mixing heads: expected heads that divide the width, or 0`,
+      );
     }
   }
-  if (config.architecture === "transformer" && config.width % (2 * config.headCount) !== 0) {
+  if (config.architecture === "transformer") {
+    const { headCount } = config;
+    checkPositiveInteger(`${path}headCount`, headCount);
+    if (width % (2 * headCount) !== 0) {
+      throw new UserError(
+        `${path}width ${width} with ${headCount} heads: expected a multiple of ${
+          2 * headCount
+        }, so that every head has an even width`,
+      );
+    }
+  }
+}
+
+/**
+ * The checks of an encoder and a decoder that read the same tokens.
+ *
+ * @throws UserError as {@linkcode checkBackbone} does, and when their vocabularies differ.
+ */
+export function checkBackbones(encoder: BackboneConfig, decoder: BackboneConfig): void {
+  checkBackbone(encoder, "encoder.");
+  checkBackbone(decoder, "decoder.");
+  if (decoder.vocabSize !== encoder.vocabSize) {
     throw new UserError(
-      `width ${config.width} with ${config.headCount} heads: expected a multiple of ${
-        2 * config.headCount
-      }, so that every head has an even width`,
+      `decoder.vocabSize: expected the encoder's ${encoder.vocabSize}, found ${decoder.vocabSize}`,
     );
+  }
+}
+
+/** @throws UserError naming the field otherwise. */
+export function checkPositiveInteger(field: string, value: number): void {
+  if (!Number.isInteger(value) || value < 1) {
+    throw new UserError(`${field}: expected a positive integer, found ${value}`);
   }
 }

@@ -19,14 +19,23 @@ export type CausalModelConfig = Readonly<{ kind: "causal"; backbone: BackboneCon
 
 export type CausalModel = Backbone & { head: Linear };
 
-/** The head is N(0, 0.02²) for transformers and PyTorch's default for mixers (paper §2.1, §2.3). */
-export function initCausalModel(config: CausalModelConfig, random: Random): CausalModel {
-  const { architecture, width, vocabSize } = config.backbone;
-  const headRandom = random.stream("head");
-  const head = architecture === "transformer"
-    ? { weight: initNormal(headRandom, [width, vocabSize], TRANSFORMER_DEVIATION) }
-    : initLinear(headRandom, width, vocabSize, { bias: false });
-  return { ...initBackbone(config.backbone, random), head };
+export function initCausalModel({ backbone }: CausalModelConfig, random: Random): CausalModel {
+  const head = initHead(backbone, random.stream("head"), { isOuter: false });
+  return { ...initBackbone(backbone, random), head };
+}
+
+/**
+ * The head, weight `[D, V]`: N(0, 0.02²) as part of a Llama model, else PyTorch's default, as in
+ * mixers and wherever the reference sets it beside the stack (paper §2.1, §2.3).
+ */
+export function initHead(
+  { architecture, width, vocabSize }: BackboneConfig,
+  random: Random,
+  { isOuter }: { isOuter: boolean },
+): Linear {
+  return architecture === "transformer" && !isOuter
+    ? { weight: initNormal(random, [width, vocabSize], TRANSFORMER_DEVIATION) }
+    : initLinear(random, width, vocabSize, { bias: false });
 }
 
 /** Logits `[N−1, B, V]` for tokens 1 … N−1 of ids int32 `[N, B]`. */

@@ -16,9 +16,19 @@ import {
   type AugmentedDecoder,
   type AugmentedDecoderConfig,
   augmentedLogits,
-  type EmbeddingHook,
+  type AugmentedOptions,
+  checkAugmentedDecoder,
   initAugmentedDecoder,
+  joinedSize,
 } from "./augmented_decoder.ts";
+import {
+  type Autoencoder,
+  type AutoencoderConfig,
+  autoencoderLogits,
+  checkAutoencoder,
+  initAutoencoder,
+} from "./autoencoder.ts";
+import { type BackboneConfig, checkBackbone } from "./backbone.ts";
 import {
   causalLogits,
   type CausalModel,
@@ -26,40 +36,91 @@ import {
   initCausalModel,
 } from "./causal_model.ts";
 
-export type ModelConfig = CausalModelConfig | AugmentedDecoderConfig;
-export type Model = CausalModel | AugmentedDecoder;
+export type ModelConfig = CausalModelConfig | AutoencoderConfig | AugmentedDecoderConfig;
+export type Model = CausalModel | Autoencoder | AugmentedDecoder;
 
-export type BatchOptions = Readonly<{
-  /** The pad id of left-padded batches; null for packed ones, which have none (paper §2.8). */
-  padId: number | null;
-  /** Acts on an augmented decoder's embedding; a causal model has none. */
-  hook?: EmbeddingHook;
-}>;
+/** `hook` and `occluded` act on an augmented decoder's memory; other models have none. */
+export type BatchOptions =
+  & Readonly<{
+    /** The pad id of left-padded batches; null for packed ones, which have none (paper §2.8). */
+    padId: number | null;
+  }>
+  & AugmentedOptions;
 
-/** Losses of the scored tokens 1 … N−1, tokens first. */
+/**
+ * Losses of the scored tokens, S of N, tokens first. Causal and augmented models score tokens
+ * 1 … N−1, autoencoders all.
+ */
 export type TokenLosses = {
-  /** Nats, 0 where not scored: `[N−1, B]`. */
+  /** Nats, 0 where not scored: `[S, B]`. */
   lossTB: Tensor;
-  /** 1 where the target is a token, 0 where it is a pad: `[N−1, B]`. */
+  /** 1 where the target is a token, 0 where it is a pad: `[S, B]`. */
   scoredTB: Tensor;
 };
 
+/** @throws UserError when the sizes of a configuration do not fit each other. */
 export function initModel(config: ModelConfig, random: Random): Model {
-  return config.kind === "causal"
-    ? initCausalModel(config, random)
-    : initAugmentedDecoder(config, random);
+  switch (config.kind) {
+    case "causal":
+      return initCausalModel(config, random);
+    case "autoencoder":
+      return initAutoencoder(config, random);
+    case "augmented":
+      return initAugmentedDecoder(config, random);
+  }
+}
+
+/** The stacks of a model, encoder first. */
+export function stacksOf(config: ModelConfig): BackboneConfig[] {
+  if (config.kind === "causal") return [config.backbone];
+  if (config.kind === "augmented" && config.memory === "zeros") return [config.decoder];
+  return [config.encoder, config.decoder];
+}
+
+/** Whether any of a model's stacks goes through its positions one after another. */
+export function isRecurrent(config: ModelConfig): boolean {
+  return stacksOf(config).some(({ architecture }) => architecture === "lstm");
+}
+
+/**
+ * The checks of {@linkcode initModel} alone, without making the model.
+ *
+ * @throws UserError when the sizes of a configuration do not fit each other.
+ */
+export function checkModelSizes(config: ModelConfig): void {
+  switch (config.kind) {
+    case "causal":
+      return checkBackbone(config.backbone, "backbone.");
+    case "autoencoder":
+      return checkAutoencoder(config);
+    case "augmented":
+      return checkAugmentedDecoder(config);
+  }
 }
 
 /** The tokens of one sample, N: the memory slot of an augmented decoder is not one. */
 export function sampleLength(config: ModelConfig): number {
-  return config.kind === "causal"
-    ? config.backbone.contextLength
-    : config.decoder.contextLength - 1;
+  switch (config.kind) {
+    case "causal":
+      return config.backbone.contextLength;
+    case "autoencoder":
+      return config.encoder.contextLength;
+    case "augmented":
+      return config.decoder.contextLength -
+        (config.join === undefined || config.join === "token" ? 1 : 0);
+  }
 }
 
-/** How many numbers an augmented decoder is handed per sample; 0 for models without a channel. */
+/** How many numbers a decoder is handed per sample; 0 for models without a channel. */
 export function embeddingSize(config: ModelConfig): number {
-  return config.kind === "augmented" && config.memory === "embedding" ? config.embeddingSize : 0;
+  switch (config.kind) {
+    case "causal":
+      return 0;
+    case "autoencoder":
+      return config.embeddingSize ?? Math.min(config.encoder.width, config.decoder.width);
+    case "augmented":
+      return config.memory === "embedding" ? joinedSize(config) : 0;
+  }
 }
 
 /** 1 for tokens, 0 for pads, `[B, N]`; null where nothing is padded. */
@@ -67,17 +128,22 @@ export function visibleTokens(idsNB: Tensor, padId: number | null): Tensor | nul
   return padId === null ? null : transpose(cast(notEqual(idsNB, padId), "float32"));
 }
 
-/** Logits `[N−1, B, V]` for tokens 1 … N−1 of ids int32 `[N, B]`. */
+/** Logits `[S, B, V]` for the last S of ids int32 `[N, B]`: N − 1 tokens, autoencoders' N. */
 export function modelLogits(
   config: ModelConfig,
   params: Model,
   idsNB: Tensor,
-  { padId, hook }: BatchOptions,
+  { padId, ...options }: BatchOptions,
 ): Tensor {
   const visibleBN = visibleTokens(idsNB, padId);
-  return config.kind === "causal"
-    ? causalLogits(config, params as CausalModel, idsNB, visibleBN)
-    : augmentedLogits(config, params as AugmentedDecoder, idsNB, visibleBN, hook);
+  switch (config.kind) {
+    case "causal":
+      return causalLogits(config, params as CausalModel, idsNB, visibleBN);
+    case "autoencoder":
+      return autoencoderLogits(config, params as Autoencoder, idsNB, visibleBN);
+    case "augmented":
+      return augmentedLogits(config, params as AugmentedDecoder, idsNB, visibleBN, options);
+  }
 }
 
 /**
@@ -99,11 +165,12 @@ export function tokenLosses(
   }
   const idsNB = transpose(idsBN);
   const logits = modelLogits(config, params, idsNB, options);
-  const targetsTB = slice(idsNB, [1, 0], [length - 1, batch]);
+  const scored = logits.shape[0]!;
+  const targetsTB = slice(idsNB, [length - scored, 0], [scored, batch]);
   const rows = softmaxCrossEntropy(
     reshape(logits, [-1, logits.shape.at(-1)!]),
     reshape(targetsTB, [-1]),
   );
   const scoredTB = cast(notEqual(targetsTB, options.padId ?? -1), "float32");
-  return { lossTB: mul(reshape(rows, [length - 1, batch]), scoredTB), scoredTB };
+  return { lossTB: mul(reshape(rows, [scored, batch]), scoredTB), scoredTB };
 }

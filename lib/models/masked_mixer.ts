@@ -1,12 +1,14 @@
 /**
- * Masked mixer (paper §2.1): a causal stack whose tokens exchange information through learned,
- * position-specific weights instead of attention.
+ * Masked mixer (paper §2.1, §2.2): a causal stack whose tokens exchange information through
+ * learned, position-specific weights instead of attention.
  *
  *   x ← x + Mix(LayerNorm(x));   x ← x + FeedForward(LayerNorm(x))
  *
- * No position code (mixing weights are positions), no final norm, pads are ordinary tokens.
+ * Mix is a convolution over tokens as channels, flat or by heads. No position code (mixing weights
+ * are positions), no final norm, pads are ordinary tokens.
  * Deviates from the reference: the causal mask multiplies in the graph; stored weights stay as they
- * are. Kernel size 1, one head.
+ * are. Every head has weights of its own (some of the reference's scripts use the last head's for
+ * all).
  *
  * Legend: T positions, B batch, D width.
  */
@@ -19,9 +21,12 @@ import {
   initFeedForward,
   initLayerNorm,
   initMaskedMixing,
+  initMultiHeadMixing,
   type LayerNorm,
   type MaskedMixing,
   maskedMixing,
+  type MultiHeadMixing,
+  multiHeadMixing,
 } from "../layers/mod.ts";
 import type { Random } from "../random.ts";
 
@@ -32,38 +37,51 @@ export type MaskedMixerConfig = Readonly<{
   contextLength: number;
   width: number;
   layerCount: number;
+  /** Channels that the convolution spans, odd or even; 1 by default. */
+  kernelSize?: number;
+  /** 0, the default, mixes flat: all channels alike and without projections. */
+  headCount?: number;
+  /** False lets tokens see later ones, for the paper's ablation (§2.5). */
+  causal?: boolean;
 }>;
 
 export type MaskedMixerBlock = {
   norm1: LayerNorm;
-  mix: MaskedMixing;
+  mix: MaskedMixing | MultiHeadMixing;
   norm2: LayerNorm;
   feedForward: FeedForward;
 };
 
 export function initMaskedMixerBlocks(
-  config: MaskedMixerConfig,
+  { contextLength, width, layerCount, kernelSize = 1, headCount = 0 }: MaskedMixerConfig,
   random: Random,
 ): MaskedMixerBlock[] {
-  return Array.from({ length: config.layerCount }, (_, index) => ({
-    norm1: initLayerNorm(config.width),
-    mix: initMaskedMixing(random.stream(`${index}.mix`), config.contextLength),
-    norm2: initLayerNorm(config.width),
-    feedForward: initFeedForward(random.stream(`${index}.feedForward`), config.width),
+  const initMixing = (stream: Random) =>
+    headCount === 0
+      ? initMaskedMixing(stream, contextLength, kernelSize)
+      : initMultiHeadMixing(stream, contextLength, { width, headCount, kernelSize });
+  return Array.from({ length: layerCount }, (_, index) => ({
+    norm1: initLayerNorm(width),
+    mix: initMixing(random.stream(`${index}.mix`)),
+    norm2: initLayerNorm(width),
+    feedForward: initFeedForward(random.stream(`${index}.feedForward`), width),
   }));
 }
 
 /** Embedded tokens `[T, B, D]` → hidden states `[T, B, D]`. */
 export function maskedMixer(
-  config: MaskedMixerConfig,
+  { contextLength, causal = true }: MaskedMixerConfig,
   blocks: readonly MaskedMixerBlock[],
   embeddedTBD: Tensor,
 ): Tensor {
-  const maskTT = causalMask(config.contextLength);
+  const maskTT = causal ? causalMask(contextLength) : null;
   let xTBD = embeddedTBD;
   for (const { norm1, mix, norm2, feedForward: layer } of blocks) {
     const normal1TBD = layerNorm(xTBD, norm1.weight, norm1.bias);
-    xTBD = add(xTBD, maskedMixing(mix, maskTT, normal1TBD));
+    const mixedTBD = "output" in mix
+      ? multiHeadMixing(mix, maskTT, normal1TBD)
+      : maskedMixing(mix, maskTT, normal1TBD);
+    xTBD = add(xTBD, mixedTBD);
     const normal2TBD = layerNorm(xTBD, norm2.weight, norm2.bias);
     xTBD = add(xTBD, feedForward(layer, normal2TBD));
   }

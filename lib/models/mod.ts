@@ -1,9 +1,13 @@
 /** The paper's architectures: configuration, parameter tree, initialization and function of each. */
 
 export * from "./augmented_decoder.ts";
+export * from "./autoencoder.ts";
 export * from "./backbone.ts";
 export * from "./causal_model.ts";
 export * from "./language_model.ts";
 export * from "./masked_mixer.ts";
+export * from "./model_config.ts";
+export * from "./paper_models.ts";
 export * from "./parameter_count.ts";
+export * from "./recurrent.ts";
 export * from "./transformer.ts";

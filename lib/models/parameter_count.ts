@@ -1,32 +1,78 @@
 /** How many parameters a configuration has, without making them. */
 
+import { joinedSize } from "./augmented_decoder.ts";
 import type { BackboneConfig } from "./backbone.ts";
 import type { ModelConfig } from "./language_model.ts";
 
 /** The number of scalars in the parameter tree that `initModel` makes for `config`. */
 export function parameterCount(config: ModelConfig): number {
-  const head = ({ width, vocabSize }: BackboneConfig) => width * vocabSize;
-  if (config.kind === "causal") return backboneCount(config.backbone) + head(config.backbone);
-  const decoder = backboneCount(config.decoder) + head(config.decoder);
-  if (config.memory === "zeros") return decoder;
-  const { encoder, embeddingSize } = config;
-  const bottleneck = linear(encoder.width, embeddingSize) + linear(embeddingSize, encoder.width);
-  const projection = encoder.width === config.decoder.width
-    ? 0
-    : linear(encoder.width, config.decoder.width);
-  return backboneCount(encoder) + bottleneck + projection + decoder;
+  switch (config.kind) {
+    case "causal":
+      return embedding(config.backbone) + stack(config.backbone) + head(config.backbone);
+    case "autoencoder":
+      return autoencoder(config);
+    case "augmented":
+      return augmented(config);
+  }
 }
 
-function backboneCount(config: BackboneConfig): number {
-  const { vocabSize, width, contextLength, layerCount } = config;
-  const embedding = vocabSize * width;
-  if (config.architecture === "transformer") {
-    const block = 2 * width + 4 * width ** 2 + 3 * width * 4 * width;
-    return embedding + layerCount * block + width;
+function autoencoder(
+  { encoder, decoder, expansion, embeddingSize }: ModelConfig & { kind: "autoencoder" },
+): number {
+  const { width } = decoder;
+  const bridge = encoder.width === width ? 0 : linear(encoder.width, width);
+  const bottleneck = embeddingSize === undefined
+    ? 0
+    : linear(width, embeddingSize) + linear(embeddingSize, width);
+  const unroll = expansion === "unroll" ? linear(width / 2, width) : 0;
+  return embedding(encoder) + stack(encoder) + bridge + bottleneck + unroll + stack(decoder) +
+    head(decoder);
+}
+
+function augmented(config: ModelConfig & { kind: "augmented" }): number {
+  const { join = "token", embeddingSize, decoder } = config;
+  const joined = join === "embedding" ? joinedSize(config) : 0;
+  const decoding = embedding(decoder) - decoder.vocabSize * joined + stack(decoder) + head(decoder);
+  if (config.memory === "zeros") return decoding;
+  const { encoder } = config;
+  const down = embeddingSize === undefined ? 0 : linear(encoder.width, embeddingSize);
+  const up = embeddingSize === undefined || join === "embedding"
+    ? 0
+    : linear(embeddingSize, encoder.width);
+  const isProjected = join === "linear" || (join === "token" && encoder.width !== decoder.width);
+  const projection = isProjected ? linear(encoder.width, decoder.width) : 0;
+  return embedding(encoder) + stack(encoder) + down + up + projection + decoding;
+}
+
+function embedding({ vocabSize, width }: BackboneConfig): number {
+  return vocabSize * width;
+}
+
+function head({ vocabSize, width }: BackboneConfig): number {
+  return width * vocabSize;
+}
+
+function stack(config: BackboneConfig): number {
+  const { width, contextLength, layerCount } = config;
+  switch (config.architecture) {
+    case "mixer": {
+      const { kernelSize = 1, headCount = 0 } = config;
+      const convolution = kernelSize * contextLength ** 2 + contextLength;
+      const mixing = headCount === 0
+        ? convolution
+        : headCount * convolution + 2 * linear(width, width);
+      const feedForward = linear(width, 4 * width) + linear(4 * width, width);
+      return layerCount * (4 * width + mixing + feedForward);
+    }
+    case "transformer": {
+      const { positions, finalNorm = true } = config;
+      const block = 2 * width + 4 * width ** 2 + 3 * width * 4 * width;
+      const table = positions === "learned" ? contextLength * width : 0;
+      return table + layerCount * block + (finalNorm ? width : 0);
+    }
+    case "lstm":
+      return layerCount * 2 * linear(width, 4 * width);
   }
-  const mixing = contextLength ** 2 + contextLength;
-  const feedForward = linear(width, 4 * width) + linear(4 * width, width);
-  return embedding + layerCount * (4 * width + mixing + feedForward);
 }
 
 function linear(inputWidth: number, outputWidth: number): number {

@@ -1,23 +1,25 @@
 /**
- * Llama-style transformer (paper §2.3): RMSNorm (ε = 1e-6), rotary positions, full multi-head
- * attention, SwiGLU of inner width 4D, no biases, final RMSNorm; weights N(0, 0.02²).
+ * Llama-style transformer (paper §2.3): RMSNorm (ε = 1e-6), full multi-head attention, SwiGLU of
+ * inner width 4D, no biases, final RMSNorm; weights N(0, 0.02²).
  *
  *   x ← x + Attention(RMSNorm(x));   x ← x + SwiGLU(RMSNorm(x))
  *
- * Positions count 0 … T−1 whatever the padding; left pads are hidden as keys.
+ * Positions are rotary, or learned vectors added to the input. They count 0 … T−1 whatever the
+ * padding; left pads are hidden as keys.
  *
  * Legend: T positions, B batch, D width.
  */
 
-import { add, rmsNorm, type Tensor } from "../engine/mod.ts";
+import { add, expandDims, rmsNorm, type Tensor } from "../engine/mod.ts";
 import {
   type Attention,
   attention,
-  causalAttentionMask,
+  attentionMask,
   type GatedFeedForward,
   gatedFeedForward,
   initAttention,
   initGatedFeedForward,
+  initNormal,
   initRmsNorm,
   type RmsNorm,
   rotaryTable,
@@ -32,6 +34,12 @@ export type TransformerConfig = Readonly<{
   width: number;
   layerCount: number;
   headCount: number;
+  /** `rotary` by default. */
+  positions?: "rotary" | "learned";
+  /** False leaves the last norm out, as the paper's modular autoencoders do (§2.5). */
+  finalNorm?: boolean;
+  /** False lets tokens see later ones, for the paper's ablation (§2.5). */
+  causal?: boolean;
 }>;
 
 export type TransformerBlock = {
@@ -41,26 +49,34 @@ export type TransformerBlock = {
   feedForward: GatedFeedForward;
 };
 
+export type TransformerStack = {
+  /** Learned positions alone have a table, weight `[T, D]`. */
+  positions?: { weight: Tensor };
+  blocks: TransformerBlock[];
+  finalNorm?: RmsNorm;
+};
+
 /** The standard deviation of every weight inside the stack. */
 export const TRANSFORMER_DEVIATION = 0.02;
 
-export function initTransformerBlocks(
-  config: TransformerConfig,
-  random: Random,
-): TransformerBlock[] {
-  return Array.from({ length: config.layerCount }, (_, index) => {
+export function initTransformer(config: TransformerConfig, random: Random): TransformerStack {
+  const { contextLength, width, layerCount, positions = "rotary", finalNorm = true } = config;
+  const table = () =>
+    initNormal(random.stream("positions"), [contextLength, width], TRANSFORMER_DEVIATION);
+  const blocks = Array.from({ length: layerCount }, (_, index) => {
     const stream = (name: string) => random.stream(`${index}.${name}`);
     return {
-      norm1: initRmsNorm(config.width),
-      attention: initAttention(stream("attention"), config.width, TRANSFORMER_DEVIATION),
-      norm2: initRmsNorm(config.width),
-      feedForward: initGatedFeedForward(
-        stream("feedForward"),
-        config.width,
-        TRANSFORMER_DEVIATION,
-      ),
+      norm1: initRmsNorm(width),
+      attention: initAttention(stream("attention"), width, TRANSFORMER_DEVIATION),
+      norm2: initRmsNorm(width),
+      feedForward: initGatedFeedForward(stream("feedForward"), width, TRANSFORMER_DEVIATION),
     };
   });
+  return {
+    ...(positions === "learned" ? { positions: { weight: table() } } : {}),
+    blocks,
+    ...(finalNorm ? { finalNorm: initRmsNorm(width) } : {}),
+  };
 }
 
 /**
@@ -69,19 +85,20 @@ export function initTransformerBlocks(
  * @param visibleBT 1 for tokens, 0 for pads; null where nothing is padded.
  */
 export function transformer(
-  config: TransformerConfig,
-  params: { readonly blocks: readonly TransformerBlock[]; readonly finalNorm: RmsNorm },
+  { contextLength, width, headCount, causal = true }: TransformerConfig,
+  { positions, blocks, finalNorm }: Readonly<TransformerStack>,
   embeddedTBD: Tensor,
   visibleBT: Tensor | null,
 ): Tensor {
-  const { contextLength, width, headCount } = config;
-  const rotary = rotaryTable(contextLength, width / headCount);
-  const mask = causalAttentionMask(contextLength, visibleBT);
-  let xTBD = embeddedTBD;
-  for (const { norm1, attention: heads, norm2, feedForward } of params.blocks) {
+  const mask = attentionMask(contextLength, visibleBT, { causal });
+  const rotary = positions === undefined ? rotaryTable(contextLength, width / headCount) : null;
+  let xTBD = positions === undefined
+    ? embeddedTBD
+    : add(embeddedTBD, expandDims(positions.weight, 1));
+  for (const { norm1, attention: heads, norm2, feedForward } of blocks) {
     const normal1TBD = rmsNorm(xTBD, norm1.weight);
     xTBD = add(xTBD, attention(heads, normal1TBD, headCount, rotary, mask));
     xTBD = add(xTBD, gatedFeedForward(feedForward, rmsNorm(xTBD, norm2.weight)));
   }
-  return rmsNorm(xTBD, params.finalNorm.weight);
+  return finalNorm === undefined ? xTBD : rmsNorm(xTBD, finalNorm.weight);
 }

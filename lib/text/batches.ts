@@ -2,7 +2,7 @@
 
 import { UserError } from "../errors.ts";
 import { createRandom } from "../random.ts";
-import type { Windows } from "./windows.ts";
+import type { WindowIds, Windows } from "./windows.ts";
 
 /** Where a `BatchIterator` stands; plain data, stored in checkpoints. */
 export interface BatchPosition {
@@ -18,7 +18,7 @@ function checkBatchSize(batchSize: number): void {
 }
 
 /** Writes windows, given by number, row after row. */
-function gatherRows(windows: Windows, rows: ArrayLike<number>): Int32Array {
+function gatherRows(windows: WindowIds, rows: ArrayLike<number>): Int32Array {
   const { contextLength, ids } = windows;
   const batch = new Int32Array(rows.length * contextLength);
   for (let i = 0; i < rows.length; i++) {
@@ -107,7 +107,7 @@ export class BatchIterator {
  * of its rows count.
  */
 export function* batchesInOrder(
-  windows: Windows,
+  windows: WindowIds,
   batchSize: number,
 ): Generator<{ ids: Int32Array; start: number; rows: number }> {
   checkBatchSize(batchSize);

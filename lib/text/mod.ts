@@ -4,6 +4,8 @@ export type { BatchPosition } from "./batches.ts";
 export { loadCorpus } from "./corpus.ts";
 export type { Corpus, CorpusOptions } from "./corpus.ts";
 export type { TextDocument } from "./document.ts";
+export { latentLength, latentSequences, latentVocabSize } from "./latent_sequences.ts";
+export type { LatentSource } from "./latent_sequences.ts";
 export { splitParagraphs, splitSentences } from "./paragraphs.ts";
 export { prepareCorpus } from "./tokenized_corpus.ts";
 export { TEXT_UNITS } from "./tokenized_corpus.ts";
@@ -14,4 +16,4 @@ export type {
   TokenizedDocuments,
 } from "./tokenized_corpus.ts";
 export { makeWindows } from "./windows.ts";
-export type { Layout, WindowOptions, Windows } from "./windows.ts";
+export type { Layout, WindowIds, WindowOptions, Windows } from "./windows.ts";

@@ -14,12 +14,16 @@ import type { TokenizedDocuments } from "./tokenized_corpus.ts";
 
 export type Layout = "packed" | "padded";
 
-export interface Windows {
+/** Samples as nothing but token ids. */
+export interface WindowIds {
   /** N, tokens a window. */
   readonly contextLength: number;
   readonly count: number;
   /** count × N, row by row. */
   readonly ids: Int32Array;
+}
+
+export interface Windows extends WindowIds {
   /** Tokens that are no padding, per window. */
   readonly realTokens: Int32Array;
   /**

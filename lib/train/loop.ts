@@ -1,13 +1,26 @@
 /** The training loop: an async generator of records over a session that its caller can save. */
 
 import { disposeTree, tensor } from "../engine/mod.ts";
-import { type BatchOptions, initModel, type Model, type ModelConfig } from "../models/mod.ts";
+import {
+  type Backbone,
+  type BatchOptions,
+  initModel,
+  isRecurrent,
+  type ModelConfig,
+} from "../models/mod.ts";
+import { UserError } from "../errors.ts";
 import { createRandom } from "../random.ts";
 import { BatchIterator, type BatchPosition, type Windows } from "../text/mod.ts";
 import { type AdamWConfig, initTrainState, stepScalars, type TrainState } from "./adamw.ts";
 import { compileEvaluator, evaluate, type LossEvaluator } from "./evaluate.ts";
 import { checkSchedule, learningRate, type Schedule } from "./schedule.ts";
-import { compileTrainStep, type TrainStep } from "./step.ts";
+import {
+  compileTrainStep,
+  type Frozen,
+  joinModel,
+  type Trainable,
+  type TrainStep,
+} from "./step.ts";
 
 /** Everything that decides a run's numbers, apart from the data. */
 export type TrainingConfig = Readonly<{
@@ -56,16 +69,21 @@ export type EndReason = "finished" | "stopped" | "diverged";
 /** The compiled functions of a configuration; runs that differ by seed share them. */
 export type Programs = Readonly<{ step: TrainStep; evaluator: LossEvaluator; dispose: () => void }>;
 
+/** Fewer steps than these do not earn back the seconds that XLA compiles for. */
+const XLA_STEPS = 200;
+
 /**
- * Compiles lazily: XLA for the training step, which runs often enough to earn back the seconds
- * that its compilation takes, TensorFlow's own kernels for the evaluation.
+ * Compiles lazily: XLA for the training step of all but short runs, TensorFlow's own kernels for
+ * the evaluation. LSTMs, whose steps wait for each other, train several times faster on those
+ * kernels too.
  */
 export function compilePrograms(
-  config: Pick<TrainingConfig, "model" | "optimizer">,
+  { model, optimizer, schedule }: Pick<TrainingConfig, "model" | "optimizer" | "schedule">,
   options: BatchOptions,
 ): Programs {
-  const step = compileTrainStep(config.model, options, config.optimizer, "xla");
-  const evaluator = compileEvaluator(config.model, options, "graph");
+  const compiler = isRecurrent(model) || schedule.steps < XLA_STEPS ? "graph" : "xla";
+  const step = compileTrainStep(model, options, optimizer, compiler);
+  const evaluator = compileEvaluator(model, options, "graph");
   return {
     step,
     evaluator,
@@ -78,7 +96,9 @@ export function compilePrograms(
 
 /** Where a run stands: what a checkpoint holds. The loop advances it in place. */
 export type Session = {
-  state: TrainState<Model>;
+  state: TrainState<Trainable>;
+  /** Belongs to the caller of {@linkcode startSession} and is not part of checkpoints. */
+  frozen: Frozen;
   /** Updates made so far. */
   step: number;
   position: BatchPosition;
@@ -91,10 +111,25 @@ export type Session = {
   firstLossNats: number | null;
 };
 
-export function startSession(config: TrainingConfig): Session {
-  const params = initModel(config.model, createRandom(config.seed).stream("initialization"));
+/**
+ * @param frozenEncoder Takes the place of the model's encoder and is not trained; the caller frees
+ *   it after the session.
+ */
+export function startSession(config: TrainingConfig, frozenEncoder?: Backbone): Session {
+  const model = initModel(config.model, createRandom(config.seed).stream("initialization"));
+  let params: Trainable = model;
+  if (frozenEncoder !== undefined) {
+    if (!("encoder" in model)) {
+      disposeTree(model);
+      throw new UserError("a frozen encoder: expected a model with an encoder, found none");
+    }
+    const { encoder, ...rest } = model;
+    disposeTree(encoder);
+    params = rest;
+  }
   return {
     state: initTrainState(params),
+    frozen: frozenEncoder === undefined ? {} : { encoder: frozenEncoder },
     step: 0,
     position: { epoch: 0, index: 0 },
     pendingNats: 0,
@@ -147,8 +182,8 @@ export async function* train(
   let intervalSteps = 0;
   while (true) {
     if (session.evaluationDue) {
-      const { params } = session.state;
-      const result = await evaluate(programs.evaluator, params, data.heldOut, batchSize);
+      const model = joinModel(session.state.params, session.frozen);
+      const result = await evaluate(programs.evaluator, model, data.heldOut, batchSize);
       session.evaluationDue = false;
       const { lossNats, scoredTokens } = result;
       yield { type: "evaluation", ...at(), lossNats, scoredTokens };
@@ -171,7 +206,7 @@ export async function* train(
     const rate = learningRate(schedule, session.step);
     const scalars = stepScalars(rate, session.step, optimizer);
     const idsBN = tensor(batches.next().ids, [batchSize, contextLength], "int32");
-    const result = programs.step(session.state, scalars, idsBN);
+    const result = programs.step(session.state, session.frozen, scalars, idsBN);
     const lossNats = (await result.loss.data())[0]!;
     const gradientNorm = (await result.gradientNorm.data())[0]!;
     for (const leaf of [scalars, idsBN, result.loss, result.gradientNorm]) leaf.dispose();

@@ -4,6 +4,7 @@ export * from "./adamw.ts";
 export * from "./checkpoint.ts";
 export * from "./evaluate.ts";
 export * from "./loop.ts";
+export * from "./reference_names.ts";
 export * from "./safetensors.ts";
 export * from "./schedule.ts";
 export * from "./step.ts";

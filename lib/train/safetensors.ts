@@ -1,6 +1,7 @@
 /**
  * The safetensors format (huggingface/safetensors): named tensors and string metadata, readable by
- * PyTorch and Hugging Face tools. Float32 and int32, little endian.
+ * PyTorch and Hugging Face tools. Float32 and int32, little endian; other floating-point types are
+ * read as float32.
  */
 
 import { UserError } from "../errors.ts";
@@ -18,6 +19,22 @@ export type StoredTensors = Readonly<{
 type Entry = { dtype: string; shape: number[]; data_offsets: [number, number] };
 
 const HEADER_LENGTH_BYTES = 8;
+
+/** The types that are read: bytes a number, and how the bytes become an array. */
+const TYPES: Readonly<
+  Record<string, { size: number; read: (bytes: ArrayBuffer) => StoredTensor["data"] }>
+> = {
+  F32: { size: 4, read: (bytes) => new Float32Array(bytes) },
+  F16: { size: 2, read: (bytes) => Float32Array.from(new Float16Array(bytes)) },
+  BF16: { size: 2, read: readBfloat16 },
+  F64: { size: 8, read: (bytes) => Float32Array.from(new Float64Array(bytes)) },
+  I32: { size: 4, read: (bytes) => new Int32Array(bytes) },
+};
+
+/** A bfloat16 is the upper half of a float32. */
+function readBfloat16(bytes: ArrayBuffer): Float32Array {
+  return new Float32Array(Uint32Array.from(new Uint16Array(bytes), (half) => half << 16).buffer);
+}
 
 /** The bytes of a safetensors file. */
 export function formatSafetensors({ tensors, metadata }: StoredTensors): Uint8Array<ArrayBuffer> {
@@ -45,10 +62,11 @@ export function formatSafetensors({ tensors, metadata }: StoredTensors): Uint8Ar
 }
 
 /**
- * Reads a safetensors file.
+ * Reads a safetensors file; F16, BF16 and F64 become float32, of which F64 is rounded.
  *
  * @param name The file's name, for messages.
- * @throws UserError when the bytes are not a complete safetensors file of float32 and int32 tensors.
+ * @throws UserError when the bytes are not a complete safetensors file of floating-point and int32
+ *   tensors.
  */
 export function parseSafetensors(bytes: Uint8Array, name: string): StoredTensors {
   const broken = (found: string) =>
@@ -73,16 +91,22 @@ export function parseSafetensors(bytes: Uint8Array, name: string): StoredTensors
     }
     const { dtype, shape, data_offsets: [from, to] } = entry;
     const size = shape.reduce((product, length) => product * length, 1);
-    if (dtype !== "F32" && dtype !== "I32") throw broken(`${tensorName} of type ${dtype}`);
-    if (to - from !== 4 * size || start + to > bytes.length || from < 0) {
+    const type = Object.hasOwn(TYPES, dtype) ? TYPES[dtype]! : undefined;
+    if (type === undefined) {
+      throw new UserError(
+        `${name}: expected tensors of type ${
+          Object.keys(TYPES).join(", ")
+        }, found ${tensorName} of type ${dtype}; convert it or leave it out`,
+      );
+    }
+    if (to - from !== type.size * size || start + to > bytes.length || from < 0) {
       throw broken(
         `${tensorName} with bytes ${from} to ${to}, ${bytes.length - start} in the file`,
       );
     }
     // Not slice(), which shares memory where the bytes are a Node Buffer.
     const copy = new Uint8Array(bytes.subarray(start + from, start + to)).buffer;
-    const data = dtype === "F32" ? new Float32Array(copy) : new Int32Array(copy);
-    tensors.set(tensorName, { shape, data });
+    tensors.set(tensorName, { shape, data: type.read(copy) });
   }
   return { tensors, metadata };
 }

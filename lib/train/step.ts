@@ -11,6 +11,9 @@ import {
   valueAndGradient,
 } from "../engine/mod.ts";
 import {
+  type AugmentedDecoder,
+  type Autoencoder,
+  type Backbone,
   type BatchOptions,
   type Model,
   type ModelConfig,
@@ -24,9 +27,20 @@ export function meanLoss({ lossTB, scoredTB }: TokenLosses): Tensor {
   return div(sum(lossTB), maximum(sum(scoredTB), 1));
 }
 
+/** What training leaves as it is: nothing, or an encoder trained before (paper §2.7). */
+export type Frozen = { encoder: Backbone } | Readonly<Record<string, never>>;
+
+/** What training changes: a model, without its encoder if that is frozen. */
+export type Trainable = Model | Omit<Autoencoder, "encoder"> | Omit<AugmentedDecoder, "encoder">;
+
+/** A model of its trained and its frozen part. */
+export function joinModel(trainable: Trainable, frozen: Frozen): Model {
+  return { ...trainable, ...frozen } as Model;
+}
+
 export type TrainStep = Jitted<
-  [state: TrainState<Model>, scalars: Tensor, idsBN: Tensor],
-  { state: TrainState<Model>; loss: Tensor; gradientNorm: Tensor }
+  [state: TrainState<Trainable>, frozen: Frozen, scalars: Tensor, idsBN: Tensor],
+  { state: TrainState<Trainable>; loss: Tensor; gradientNorm: Tensor }
 >;
 
 /** Forward, backward and AdamW update as one compiled function. */
@@ -36,11 +50,15 @@ export function compileTrainStep(
   optimizer: AdamWConfig,
   compiler: Compiler,
 ): TrainStep {
-  return jit("training step", (state: TrainState<Model>, scalars: Tensor, idsBN: Tensor) => {
-    const { value, gradient } = valueAndGradient(
-      (params) => meanLoss(tokenLosses(config, params, idsBN, batch)),
-      state.params,
-    );
-    return { loss: value, ...adamw(state, gradient, scalars, optimizer) };
-  }, { compiler });
+  return jit(
+    "training step",
+    (state: TrainState<Trainable>, frozen: Frozen, scalars: Tensor, idsBN: Tensor) => {
+      const { value, gradient } = valueAndGradient(
+        (params) => meanLoss(tokenLosses(config, joinModel(params, frozen), idsBN, batch)),
+        state.params,
+      );
+      return { loss: value, ...adamw(state, gradient, scalars, optimizer) };
+    },
+    { compiler },
+  );
 }

@@ -1,0 +1,49 @@
+import {
+  add,
+  mul,
+  sigmoid,
+  slice,
+  stack,
+  tanh,
+  type Tensor,
+  unstack,
+  zeros,
+} from "../engine/mod.ts";
+import type { Random } from "../random.ts";
+import { initUniform } from "./init.ts";
+import { type Linear, linear } from "./linear.ts";
+
+/**
+ * One LSTM layer, PyTorch's: gates `x W_input + b_input + h W_hidden + b_hidden`, each `[D, 4D]` in
+ * the order input, forget, cell, output.
+ */
+export type Lstm = { input: Linear; hidden: Linear };
+
+/** PyTorch's default: everything U(±1/√D). */
+export function initLstm(random: Random, width: number): Lstm {
+  const draw = (name: string) => {
+    const stream = random.stream(name);
+    return {
+      weight: initUniform(stream.stream("weight"), [width, 4 * width], width),
+      bias: initUniform(stream.stream("bias"), [4 * width], width),
+    };
+  };
+  return { input: draw("input"), hidden: draw("hidden") };
+}
+
+/** Hidden states of x `[T, B, D]`, from a state of zeros, in steps from the first to the last. */
+export function lstm(layer: Lstm, xTBD: Tensor): Tensor {
+  const [, batch, width] = xTBD.shape as [number, number, number];
+  let hiddenBD: Tensor = zeros([batch, width]);
+  let cellBD: Tensor = zeros([batch, width]);
+  const statesBD: Tensor[] = [];
+  for (const inputBG of unstack(linear(layer.input, xTBD))) {
+    const gatesBG = add(inputBG, linear(layer.hidden, hiddenBD));
+    const gate = (index: number) => slice(gatesBG, [0, index * width], [batch, width]);
+    const added = mul(sigmoid(gate(0)), tanh(gate(2)));
+    cellBD = add(mul(sigmoid(gate(1)), cellBD), added);
+    hiddenBD = mul(sigmoid(gate(3)), tanh(cellBD));
+    statesBD.push(hiddenBD);
+  }
+  return stack(statesBD);
+}
