@@ -148,7 +148,7 @@ const SHORT: AutoencoderPreset = {
   embeddingSize: 16,
   peakRates: { mixer: 5e-3, transformer: 5e-3 },
   batchSize: 64,
-  steps: 800,
+  steps: 600,
   warmupSteps: 50,
   logEvery: 20,
   evaluateEvery: 100,
