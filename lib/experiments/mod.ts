@@ -10,6 +10,8 @@ export * from "./baseline_summary.ts";
 export * from "./claim_row.ts";
 export * from "./claims.ts";
 export * from "./data.ts";
+export * from "./handover_arms.ts";
+export * from "./handover_claims.ts";
 export * from "./interrupt.ts";
 export * from "./notebook.ts";
 export * from "./presets.ts";

@@ -181,3 +181,113 @@ export const AUTOENCODER_PRESETS: Readonly<Record<PresetName, AutoencoderPreset>
     seeds: [42, 43, 44],
   },
 };
+
+/** Notebook 03: ways to hand the embedding over (paper §2.6, §2.7, §9 E12, E13, E16). */
+export type HandoverPreset = Readonly<{
+  /** Joins, pairings, heads and kernels, and the LSTM. */
+  joins:
+    & TrainingSizes
+    & Readonly<{
+      data: CorpusData;
+      width: number;
+      encoderWidth: number;
+      layerCount: number;
+      headCount: number;
+      embeddingSize: number;
+      mixingHeads: number;
+      kernelSizes: readonly [small: number, large: number];
+      peakRates: Readonly<Record<"mixer" | "transformer" | "lstm", number>>;
+    }>;
+  /** Frozen encoders, from this preset's autoencoders and causal models. */
+  frozen: AutoencoderPreset & Readonly<{ frozenSize: number }>;
+  /** Loss against the embedding's size, on text. */
+  scan: AutoencoderPreset & Readonly<{ embeddingSizes: readonly number[] }>;
+  /** The same on sequences of a known number of bits. */
+  latent:
+    & TrainingSizes
+    & Readonly<{
+      latentBits: readonly number[];
+      blockCount: number;
+      blockLength: number;
+      embeddingSizes: readonly number[];
+      width: number;
+      layerCount: number;
+      peakRate: number;
+      trainWindows: number;
+      heldOutWindows: number;
+    }>;
+}>;
+
+const JOINS: HandoverPreset["joins"] = {
+  data: PACKED,
+  width: 64,
+  encoderWidth: 32,
+  layerCount: 2,
+  headCount: 4,
+  embeddingSize: 4,
+  mixingHeads: 4,
+  kernelSizes: [4, 8],
+  peakRates: { mixer: 2e-3, transformer: 2e-3, lstm: 5e-3 },
+  batchSize: 64,
+  steps: 600,
+  warmupSteps: 50,
+  logEvery: 50,
+  evaluateEvery: 100,
+  seeds: [2, 3, 4],
+};
+
+const LATENT: HandoverPreset["latent"] = {
+  latentBits: [8, 16, 24],
+  blockCount: 8,
+  blockLength: 2,
+  embeddingSizes: [1, 2, 4, 8, 16],
+  width: 32,
+  layerCount: 2,
+  peakRate: 5e-3,
+  trainWindows: 16_384,
+  heldOutWindows: 512,
+  batchSize: 64,
+  steps: 600,
+  warmupSteps: 50,
+  logEvery: 100,
+  evaluateEvery: 150,
+  seeds: [2, 3, 4],
+};
+
+const QUICK = { steps: 80, warmupSteps: 8, logEvery: 10, evaluateEvery: 20, seeds: [2] } as const;
+const SHORT_QUICK = AUTOENCODER_PRESETS.quick;
+const SHORT_PAPER = AUTOENCODER_PRESETS.paper;
+
+export const HANDOVER_PRESETS: Readonly<Record<PresetName, HandoverPreset>> = {
+  quick: {
+    joins: { ...JOINS, ...QUICK, data: { ...JOINS.data, heldOutWindows: 128 } },
+    frozen: { ...SHORT_QUICK, frozenSize: 16 },
+    scan: { ...SHORT_QUICK, embeddingSizes: [1, 4, 16] },
+    latent: { ...LATENT, ...QUICK, latentBits: [16], embeddingSizes: [1, 4, 16] },
+  },
+  small: {
+    joins: JOINS,
+    frozen: { ...SHORT, frozenSize: 16 },
+    scan: { ...SHORT, embeddingSizes: [1, 2, 4, 8, 16, 32] },
+    latent: LATENT,
+  },
+  paper: {
+    joins: {
+      ...JOINS,
+      data: { ...PACKED, vocabSize: 8000, contextLength: 1024, heldOutWindows: 1024 },
+      width: 512,
+      encoderWidth: 256,
+      layerCount: 16,
+      embeddingSize: 64,
+      peakRates: { mixer: 5e-4, transformer: 2e-4, lstm: 5e-4 },
+      steps: 200_000,
+      warmupSteps: 500,
+      logEvery: 500,
+      evaluateEvery: 4000,
+      seeds: [42, 43, 44],
+    },
+    frozen: { ...SHORT_PAPER, frozenSize: 128 },
+    scan: { ...SHORT_PAPER, embeddingSizes: [8, 16, 32, 64, 128, 256] },
+    latent: { ...LATENT, seeds: [42, 43, 44], steps: 20_000, warmupSteps: 500 },
+  },
+};

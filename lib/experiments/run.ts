@@ -203,9 +203,8 @@ async function trainRun(
   prepared: PreparedData,
   id: string,
   programs: Programs,
-  options: TrainRunOptions,
+  { folders, fresh = false, signal, checkpointSeconds = 30, onRecord }: TrainRunOptions,
 ): Promise<StoredRun> {
-  const { folders, fresh = false, signal, checkpointSeconds = 30, onRecord } = options;
   const backend = engineStatus()?.backend;
   if (backend === undefined) throw new Error("initEngine() must be called before runAll()");
   const { training, quantizedBits } = spec;
