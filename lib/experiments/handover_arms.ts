@@ -2,6 +2,10 @@
  * The arms of notebook 03: encoder-augmented decoders that differ in how the embedding is handed
  * over (paper §9 E12, E13, E16), in whether their encoder is trained with them (§2.7), and in how
  * many numbers it gives, on text and on sequences of a known number of bits.
+ *
+ * Transformer decoders start as in the reference, embedding N(0, 1): started small, as in a CLM, the
+ * tokens drown in the embedding that is added or joined to them. One arm starts like the CLM, to be
+ * compared with it. Mixers start alike in both.
  */
 
 import {
@@ -11,7 +15,7 @@ import {
   type Join,
   type ModelConfig,
 } from "../models/mod.ts";
-import { type Arm, seedSpecs } from "./arms.ts";
+import { type Arm, scaleSteps, seedSpecs } from "./arms.ts";
 import { autoencoderArm, autoencoderSpecs } from "./autoencoder_arms.ts";
 import { ROUNDED_BITS } from "./baseline_arms.ts";
 import { latentData } from "./data.ts";
@@ -24,6 +28,8 @@ type Family = "mixer" | "transformer";
 export const handoverArm = {
   clm: (architecture: string) => `CLM, ${architecture}`,
   join: (encoder: Family, decoder: Family, join: Join) => `${encoder} → ${decoder}, ${join}`,
+  /** Embedding and head start as the CLM's do, which makes the two comparable. */
+  likeCausal: "transformer → transformer, token, started like the CLM",
   encoderHeads: (heads: number) => `encoder with ${heads} heads, embedding`,
   encoderKernel: (kernel: number, join: Join) => `encoder kernel ${kernel}, ${join}`,
   frozen: (source: string) => `frozen encoder of: ${source}`,
@@ -45,6 +51,17 @@ export function handoverSpecs(preset: HandoverPreset): RunSpec[] {
   ];
 }
 
+/** Every part of the preset with a share of its steps, see {@linkcode scaleSteps}. */
+export function scaleHandover(preset: HandoverPreset, share: number): HandoverPreset {
+  const { joins, frozen, scan, latent } = preset;
+  return {
+    joins: scaleSteps(joins, share),
+    frozen: scaleSteps(frozen, share),
+    scan: scaleSteps(scan, share),
+    latent: scaleSteps(latent, share),
+  };
+}
+
 function joinSpecs(sizes: HandoverPreset["joins"]): RunSpec[] {
   const { data, width, encoderWidth, layerCount, headCount, embeddingSize } = sizes;
   const { vocabSize, contextLength } = data;
@@ -60,7 +77,7 @@ function joinSpecs(sizes: HandoverPreset["joins"]): RunSpec[] {
     width: encoderWidth,
     ...options,
   });
-  const augmented = (from: BackboneConfig, to: Family, join: Join): ModelConfig => ({
+  const augmented = (from: BackboneConfig, to: Family, join: Join) => ({
     kind: "augmented",
     memory: "embedding",
     join,
@@ -71,8 +88,7 @@ function joinSpecs(sizes: HandoverPreset["joins"]): RunSpec[] {
       contextLength: contextLength + (join === "token" ? 1 : 0),
     }),
     embeddingSize,
-    outerInitialization: "causal",
-  });
+  } satisfies ModelConfig);
   const causal = (architecture: BackboneConfig["architecture"]): ModelConfig => ({
     kind: "causal",
     backbone: backboneConfig(architecture, { ...shared, contextLength, width }),
@@ -105,6 +121,10 @@ function joinSpecs(sizes: HandoverPreset["joins"]): RunSpec[] {
       pair("mixer", "transformer", join)
     ),
     pair("transformer", "transformer", "token"),
+    arm("transformer", handoverArm.likeCausal, {
+      ...augmented(encoder("transformer"), "transformer", "token"),
+      outerInitialization: "causal",
+    }),
     pair("transformer", "mixer", "token"),
     // E16
     mixing(

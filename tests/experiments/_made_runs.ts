@@ -9,7 +9,7 @@ import {
   WIDE_CLM,
   ZEROS,
 } from "../../lib/experiments/baseline_arms.ts";
-import { type ArmSummary, summarizeArms } from "../../lib/experiments/baseline_summary.ts";
+import { type ArmSummary, summarizeArms } from "../../lib/experiments/arm_summary.ts";
 import type { RunResult } from "../../lib/experiments/run.ts";
 import type { RunSpec } from "../../lib/experiments/run_spec.ts";
 import type { RunRecord } from "../../lib/experiments/run_store.ts";

@@ -1,8 +1,8 @@
 /** A corpus of a few kilobytes and specifications of runs that take a second. */
 
 import { join } from "node:path";
-import type { RunSpec } from "../../lib/experiments/mod.ts";
-import { type BackboneConfig, type ModelConfig } from "../../lib/models/mod.ts";
+import { type CorpusData, latentData, type RunSpec } from "../../lib/experiments/mod.ts";
+import type { BackboneConfig, ModelConfig } from "../../lib/models/mod.ts";
 import { createRandom } from "../../lib/random.ts";
 import { ADAMW_DEFAULTS } from "../../lib/train/mod.ts";
 
@@ -22,30 +22,23 @@ export function tinyCorpus(): Record<string, string> {
 const VOCABULARY = 270;
 const CONTEXT = 8;
 
+function mixer(width: number, contextLength: number, vocabSize = VOCABULARY): BackboneConfig {
+  return { architecture: "mixer", vocabSize, contextLength, width, layerCount: 1 };
+}
+
 /** Runs of twelve steps, by model. */
 export function tinySpec(
   folder: string,
-  model: "clm" | "eem" | "zeros",
+  model: "clm" | "ae" | "eem" | "zeros",
   changes: Partial<RunSpec["training"]> = {},
-): RunSpec {
-  const backbone = (width: number, contextLength: number): BackboneConfig => ({
-    architecture: "mixer",
-    vocabSize: VOCABULARY,
-    contextLength,
-    width,
-    layerCount: 1,
-  });
-  const decoder = backbone(8, CONTEXT + 1);
+): RunSpec & { readonly data: CorpusData } {
+  const encoder = mixer(4, CONTEXT);
+  const decoder = mixer(8, CONTEXT + 1);
   const models: Record<typeof model, ModelConfig> = {
-    clm: { kind: "causal", backbone: backbone(8, CONTEXT) },
+    clm: { kind: "causal", backbone: mixer(8, CONTEXT) },
+    ae: { kind: "autoencoder", encoder, decoder: mixer(8, CONTEXT), expansion: "repeat" },
     zeros: { kind: "augmented", memory: "zeros", decoder },
-    eem: {
-      kind: "augmented",
-      memory: "embedding",
-      encoder: backbone(4, CONTEXT),
-      decoder,
-      embeddingSize: 2,
-    },
+    eem: { kind: "augmented", memory: "embedding", encoder, decoder, embeddingSize: 2 },
   };
   return {
     arm: model,
@@ -70,4 +63,16 @@ export function tinySpec(
       ...changes,
     },
   };
+}
+
+/** A run of twelve steps on made sequences of 4 bits. */
+export function tinyLatentSpec(): RunSpec {
+  const source = { latentBits: 4, blockCount: 2, blockLength: 3 };
+  const data = latentData(source, { trainWindows: 40, heldOutWindows: 9, sequenceSeed: 6 });
+  const { training, ...spec } = tinySpec("", "clm");
+  const model: ModelConfig = {
+    kind: "causal",
+    backbone: mixer(8, data.contextLength, data.vocabSize),
+  };
+  return { ...spec, data, training: { ...training, model } };
 }

@@ -1,22 +1,24 @@
 import assert from "node:assert/strict";
 import { CLM, REFERENCE_START, ZEROS } from "../../lib/experiments/baseline_arms.ts";
 import {
-  armTable,
   differenceOf,
-  embeddingTable,
   finalLosses,
   findArm,
   foreignLosses,
-  fullWindowLosses,
-  hasPadding,
-  leadAt,
-  leadsAndPrices,
   lossCurves,
-  paddedTable,
   paidLosses,
   priceNats,
   roundedLosses,
   summarizeArms,
+} from "../../lib/experiments/arm_summary.ts";
+import {
+  armTable,
+  embeddingTable,
+  fullWindowLosses,
+  hasPadding,
+  leadAt,
+  leadsAndPrices,
+  paddedTable,
 } from "../../lib/experiments/baseline_summary.ts";
 import {
   allArms,

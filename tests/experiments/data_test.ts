@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import {
-  type DataSpec,
+  type CorpusData,
+  latentData,
   pickWindows,
   prepareData,
-  type PreparedData,
+  type PreparedText,
   scoredTokens,
 } from "../../lib/experiments/data.ts";
 import { UserError } from "../../lib/errors.ts";
@@ -42,8 +43,8 @@ Deno.test("scoredTokens() counts neither first positions nor pads", () => {
   assert.equal(scoredTokens(WINDOWS, 99), 9);
 });
 
-function prepare(folder: string, changes: Partial<DataSpec>): Promise<PreparedData> {
-  const spec: DataSpec = {
+function prepare(folder: string, changes: Partial<CorpusData>): Promise<PreparedText> {
+  const spec: CorpusData = {
     corpus: join(folder, "corpus.jsonl"),
     vocabSize: 270,
     unit: "document",
@@ -65,7 +66,7 @@ function shortDocuments(): Record<string, string> {
 }
 
 /** Text of a window's row, without its pads. */
-function textOf({ tokenizer, training }: PreparedData, row: number): string {
+function textOf({ tokenizer, training }: PreparedText, row: number): string {
   const { contextLength, ids } = training.heldOut;
   return tokenizer.decode(ids.subarray(row * contextLength, (row + 1) * contextLength));
 }
@@ -157,7 +158,7 @@ Deno.test("prepareData() refuses a number of held-out windows that is none", () 
 Deno.test("prepareData() has a key for corpus, vocabulary and unit, not for windows", () =>
   withFiles(tinyCorpus(), async (folder) => {
     const { corpusKey } = await prepare(folder, {});
-    const keyWith = async (changes: Partial<DataSpec>) =>
+    const keyWith = async (changes: Partial<CorpusData>) =>
       (await prepare(folder, changes)).corpusKey;
     assert.equal(
       await keyWith({ contextLength: 4, layout: "padded", heldOutWindows: 3 }),
@@ -181,3 +182,64 @@ Deno.test("prepareData() reads the text from the field that is named", () =>
     await assert.rejects(prepare(folder, {}), /expected a field "text", found "body"/);
     assert.equal((await prepare(folder, { textField: "body" })).corpusKey, corpusKey);
   }));
+
+const LATENT = latentData(
+  { latentBits: 6, blockCount: 2, blockLength: 3 },
+  { trainWindows: 40, heldOutWindows: 9, sequenceSeed: 5 },
+);
+
+function prepareLatent(changes: Partial<typeof LATENT> = {}) {
+  return prepareData({ ...LATENT, ...changes }, { cacheFolder: "nothing is written there" });
+}
+
+Deno.test("latentData() has the sizes of its source", () => {
+  assert.deepEqual(LATENT, {
+    source: { latentBits: 6, blockCount: 2, blockLength: 3 },
+    vocabSize: 9,
+    layout: "packed",
+    contextLength: 7,
+    trainWindows: 40,
+    heldOutWindows: 9,
+    sequenceSeed: 5,
+  });
+});
+
+Deno.test("prepareData() makes sequences, which have no tokenizer, pads or bytes", async () => {
+  const { tokenizer, training, bytesPerToken } = await prepareLatent();
+  assert.equal(tokenizer, null);
+  assert.equal(bytesPerToken, 1);
+  const { train, heldOut, padId } = training;
+  assert.equal(padId, null);
+  for (const [windows, count] of [[train, 40], [heldOut, 9]] as const) {
+    assert.equal(windows.count, count);
+    assert.equal(windows.contextLength, 7);
+    assert.equal(windows.ids.length, 7 * count);
+    assert.ok(windows.ids.every((id) => id < 9));
+  }
+  await assert.rejects(Deno.stat("nothing is written there"), Deno.errors.NotFound);
+});
+
+Deno.test("prepareData() makes sequences by their seed, held-out ones apart", async () => {
+  const { train, heldOut } = (await prepareLatent()).training;
+  assert.deepEqual((await prepareLatent()).training, { train, heldOut, padId: null });
+  assert.notDeepEqual(heldOut.ids, train.ids.subarray(0, heldOut.ids.length));
+  const more = (await prepareLatent({ trainWindows: 50 })).training;
+  assert.deepEqual(more.heldOut, heldOut);
+  assert.deepEqual(more.train.ids.subarray(0, train.ids.length), train.ids);
+  const other = (await prepareLatent({ sequenceSeed: 6 })).training;
+  assert.notDeepEqual(other.train.ids, train.ids);
+  assert.notDeepEqual(other.heldOut.ids, heldOut.ids);
+});
+
+Deno.test("prepareData() refuses a number of sequences that is none", async () => {
+  for (const field of ["trainWindows", "heldOutWindows"] as const) {
+    for (const count of [0, 1.5]) {
+      await assert.rejects(
+        prepareLatent({ [field]: count }),
+        (error) =>
+          error instanceof UserError &&
+          error.message === `${field}: expected a positive integer, found ${count}`,
+      );
+    }
+  }
+});

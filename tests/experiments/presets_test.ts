@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { BASELINE_PRESETS, scaleSteps } from "../../lib/experiments/presets.ts";
+import { scaleSteps } from "../../lib/experiments/arms.ts";
+import { BASELINE_PRESETS } from "../../lib/experiments/presets.ts";
 
 Deno.test("scaleSteps() shortens a preset and keeps its parts in proportion", () => {
   const { quick } = BASELINE_PRESETS;

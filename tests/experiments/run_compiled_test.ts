@@ -1,10 +1,10 @@
-/** Of `run.ts`, what only TensorFlow has: compiled functions, which must be freed. */
+/** Of `run.ts`, what only TensorFlow has: compiled functions, which must be freed and must fit. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { activeTensorFlow } from "../../lib/engine/_tensorflow.ts";
 import { engineStatus, initEngine, memory } from "../../lib/engine/mod.ts";
-import { runAll, type RunProgress } from "../../lib/experiments/mod.ts";
+import { runAll, type RunOptions, type RunProgress } from "../../lib/experiments/mod.ts";
 import { withFiles } from "../text/_temporary.ts";
 import { tinyCorpus, tinySpec } from "./_tiny.ts";
 
@@ -28,6 +28,13 @@ function watchFunctions(): Set<string> {
   return existing;
 }
 
+function optionsIn(folder: string): RunOptions {
+  return {
+    folders: { runs: join(folder, "runs"), published: join(folder, "published") },
+    cacheFolder: join(folder, "cache"),
+  };
+}
+
 Deno.test({
   name: "runAll() frees compiled functions, of a run that fails too" +
     (isTensorFlow ? "" : " [NOT RUN: TensorFlow is absent here]"),
@@ -35,10 +42,7 @@ Deno.test({
   fn: () =>
     withFiles(tinyCorpus(), async (folder) => {
       const existing = watchFunctions();
-      const options = {
-        folders: { runs: join(folder, "runs"), published: join(folder, "published") },
-        cacheFolder: join(folder, "cache"),
-      };
+      const options = optionsIn(folder);
       const tensorsBefore = memory().numTensors;
       const specs = [tinySpec(folder, "clm"), tinySpec(folder, "zeros")];
       let most = 0;
@@ -53,3 +57,10 @@ Deno.test({
       assert.equal(memory().numTensors, tensorsBefore);
     }),
 });
+
+Deno.test("runAll() compiles a model anew for a frozen encoder", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const spec = tinySpec(folder, "eem");
+    const runs = await runAll([spec, { ...spec, frozenEncoder: spec }], optionsIn(folder));
+    assert.deepEqual(runs.map((run) => run.records.at(-1)!.type), ["end", "end"]);
+  }));

@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { runId, type RunSpec, TRAINING_VERSION } from "../../lib/experiments/run_spec.ts";
 import type { ModelConfig } from "../../lib/models/mod.ts";
-import { tinySpec } from "./_tiny.ts";
+import { withFiles } from "../text/_temporary.ts";
+import { tinyLatentSpec, tinySpec } from "./_tiny.ts";
 
 const SPEC = tinySpec("folder", "eem");
 const KEY = "corpus key";
+/** An EEM that takes over the encoder of an autoencoder. */
+const FROZEN: RunSpec = { ...SPEC, frozenEncoder: tinySpec("folder", "ae") };
 
 /** The end of an id, which says what decides a run's numbers. */
 function hashOf(id: string): string {
@@ -56,9 +61,55 @@ Deno.test("runId() says model, seed and a hash, fit for a file name", () => {
     /^transformer-clm-seed-3-[0-9a-f]{12}$/,
   );
   assert.match(
-    idOf({ ...eem, decoder: { ...transformer, contextLength: 9 }, embeddingSize: 4 }),
+    idOf({
+      ...eem,
+      encoder: transformer,
+      decoder: { ...transformer, contextLength: 9 },
+      embeddingSize: 4,
+    }),
     /^transformer-eem-4-seed-3-[0-9a-f]{12}$/,
   );
+});
+
+Deno.test("runId() says both architectures, numbers handed over, and what is frozen", () => {
+  const wordsOf = (model: ModelConfig, frozenEncoder?: RunSpec) => {
+    const training = { ...SPEC.training, model };
+    const spec = { ...SPEC, training, ...(frozenEncoder && { frozenEncoder }) };
+    return runId(spec, KEY).replace(/-[0-9a-f]{12}$/, "");
+  };
+  const { model: eem } = SPEC.training;
+  const { model: autoencoder } = tinySpec("folder", "ae").training;
+  assert.ok(eem.kind === "augmented" && eem.memory === "embedding");
+  assert.ok(autoencoder.kind === "autoencoder");
+  const { encoder, decoder } = eem;
+  const { embeddingSize: _, ...uncompressed } = eem;
+  const lstm = { ...encoder, architecture: "lstm" } as const;
+  const transformer = { ...decoder, architecture: "transformer", headCount: 2 } as const;
+
+  assert.equal(wordsOf({ kind: "causal", backbone: lstm }), "lstm-clm-seed-3");
+  assert.equal(wordsOf(autoencoder), "mixer-ae-4-seed-3"); // the narrower of widths 4 and 8
+  assert.equal(wordsOf({ ...autoencoder, embeddingSize: 3 }), "mixer-ae-3-seed-3");
+  assert.equal(wordsOf({ ...autoencoder, encoder: lstm }), "lstm-mixer-ae-4-seed-3");
+  assert.equal(wordsOf({ ...eem, decoder: transformer }), "mixer-transformer-eem-2-seed-3");
+  assert.equal(wordsOf(uncompressed), "mixer-eem-4-seed-3");
+  const zeros = { kind: "augmented", memory: "zeros", decoder: transformer } as const;
+  assert.equal(wordsOf(zeros), "transformer-zeros-seed-3");
+  assert.equal(wordsOf(eem, SPEC), "mixer-eem-2-frozen-seed-3");
+  assert.equal(wordsOf(autoencoder, SPEC), "mixer-ae-4-frozen-seed-3");
+});
+
+/** Made before there were frozen encoders, autoencoders and made sequences. */
+const EARLIER_IDS = {
+  clm: "mixer-clm-seed-3-985449fd6279",
+  eem: "mixer-eem-2-seed-3-aefb877ab1a7",
+  zeros: "mixer-zeros-seed-3-dc6fc052bb28",
+} as const;
+
+Deno.test("runId() keeps the ids of TRAINING_VERSION 1, which published runs have", () => {
+  assert.equal(TRAINING_VERSION, 1, "another version: these ids belong to no run any more");
+  for (const model of ["clm", "eem", "zeros"] as const) {
+    assert.equal(runId(tinySpec("folder", model), KEY), EARLIER_IDS[model]);
+  }
 });
 
 Deno.test("runId() is the same whatever the order of keys", () => {
@@ -67,18 +118,37 @@ Deno.test("runId() is the same whatever the order of keys", () => {
   assert.equal(runId(other, KEY), runId(SPEC, KEY));
 });
 
-Deno.test("runId() changes with every field that decides a run's numbers", () => {
-  const { data: { corpus: _, ...data }, training, quantizedBits } = SPEC;
-  const ids = new Map([[hashOf(runId(SPEC, KEY)), "nothing"]]);
-  let count = 0;
-  for (const [path, changed] of withOneChange({ data, training, quantizedBits })) {
-    const id = hashOf(runId({ ...SPEC, ...changed as Partial<RunSpec> }, KEY));
-    assert.equal(ids.get(id), undefined, `changing ${path} gives the id of ${ids.get(id)}`);
-    ids.set(id, path);
-    count++;
-  }
-  assert.ok(count > 30, `only ${count} fields`);
-  assert.notEqual(hashOf(runId(SPEC, "another corpus")), hashOf(runId(SPEC, KEY)));
+/** What decides a run's numbers, and the corpus's path, which does not. */
+function withoutLabels({ arm: _arm, family: _family, ...rest }: RunSpec): object {
+  const { frozenEncoder } = rest;
+  return { ...rest, ...(frozenEncoder && { frozenEncoder: withoutLabels(frozenEncoder) }) };
+}
+
+for (
+  const [name, spec, fields] of [
+    ["a corpus", SPEC, 30],
+    ["made sequences", { ...SPEC, data: tinyLatentSpec().data }, 30],
+    ["a frozen encoder", FROZEN, 60],
+  ] as const
+) {
+  Deno.test(`runId() changes with every field that decides a run's numbers, on ${name}`, () => {
+    const ids = new Map([[hashOf(runId(spec, KEY)), "nothing"]]);
+    let count = 0;
+    for (const [path, changed] of withOneChange(withoutLabels(spec))) {
+      if (path.endsWith(".corpus")) continue;
+      const id = hashOf(runId({ ...spec, ...changed as Partial<RunSpec> }, KEY));
+      assert.equal(ids.get(id), undefined, `changing ${path} gives the id of ${ids.get(id)}`);
+      ids.set(id, path);
+      count++;
+    }
+    assert.ok(count > fields, `only ${count} fields`);
+    assert.notEqual(hashOf(runId(spec, "another corpus")), hashOf(runId(spec, KEY)));
+  });
+}
+
+Deno.test("runId() tells a run with a frozen encoder from the same without", () => {
+  const ids = [SPEC, FROZEN, { ...SPEC, frozenEncoder: SPEC }].map((spec) => runId(spec, KEY));
+  assert.equal(new Set(ids.map(hashOf)).size, 3);
 });
 
 Deno.test("runId() keeps the order of lists", () => {
@@ -87,8 +157,10 @@ Deno.test("runId() keeps the order of lists", () => {
 });
 
 Deno.test("runId() takes no labels", () => {
-  const renamed = { ...SPEC, arm: "another", family: "name" };
-  assert.equal(runId(renamed, KEY), runId(SPEC, KEY));
+  const labels = { arm: "another", family: "name" };
+  assert.equal(runId({ ...SPEC, ...labels }, KEY), runId(SPEC, KEY));
+  const renamed = { ...FROZEN, frozenEncoder: { ...FROZEN.frozenEncoder!, ...labels } };
+  assert.equal(runId(renamed, KEY), runId(FROZEN, KEY));
 });
 
 Deno.test("runId() takes the corpus for its content, not for where it lies", () => {
@@ -102,9 +174,10 @@ Deno.test("runId() changes with TRAINING_VERSION", async () => {
   const raised = source.replace(
     `TRAINING_VERSION = ${TRAINING_VERSION}`,
     `TRAINING_VERSION = ${TRAINING_VERSION + 1}`,
-  ).replaceAll(/^import type .*$/gm, "");
-  const module: { runId: typeof runId } = await import(
-    `data:application/typescript,${encodeURIComponent(raised)}`
-  );
-  assert.notEqual(hashOf(module.runId(SPEC, KEY)), hashOf(runId(SPEC, KEY)));
+  ).replaceAll(/(?<= from ")\.[^"]+/g, (path) => new URL(path, url).href);
+  await withFiles({ "run_spec.ts": raised }, async (folder) => {
+    const copy = pathToFileURL(join(folder, "run_spec.ts")).href;
+    const module: { runId: typeof runId } = await import(copy);
+    assert.notEqual(hashOf(module.runId(SPEC, KEY)), hashOf(runId(SPEC, KEY)));
+  });
 });

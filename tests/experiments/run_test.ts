@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { initEngine, leavesOf, memory } from "../../lib/engine/mod.ts";
+import { disposeTree, initEngine, leavesOf, memory } from "../../lib/engine/mod.ts";
 import {
+  loadEncoder,
   loadWeights,
   prepareData,
   publishRun,
@@ -15,9 +16,11 @@ import {
   weightsPath,
 } from "../../lib/experiments/mod.ts";
 import { UserError } from "../../lib/errors.ts";
+import { parameterCount } from "../../lib/models/mod.ts";
 import { parseTokenizer } from "../../lib/tokenizer/mod.ts";
 import { withFiles } from "../text/_temporary.ts";
-import { tinyCorpus, tinySpec } from "./_tiny.ts";
+import { valuesOf } from "../train/_tiny_training.ts";
+import { tinyCorpus, tinyLatentSpec, tinySpec } from "./_tiny.ts";
 
 // Every call compiles anew, which takes XLA seconds and wasm nothing. Resuming on the default
 // engine is tested by interrupt_test.ts.
@@ -131,6 +134,20 @@ Deno.test("runAll() told to train anew goes on with what it has begun so", () =>
     assert.deepEqual(again!.records, resumed!.records);
   }));
 
+/** Each message is given for its run before any other is trained. */
+async function refuses(
+  folder: string,
+  bad: readonly (readonly [RunSpec, RegExp])[],
+): Promise<void> {
+  for (const [spec, message] of bad) {
+    await assert.rejects(
+      runAll([tinySpec(folder, "eem"), spec], optionsIn(folder)),
+      (error) => error instanceof UserError && message.test(error.message),
+    );
+    await assert.rejects(Deno.stat(optionsIn(folder).folders.runs), Deno.errors.NotFound);
+  }
+}
+
 Deno.test("runAll() refuses what cannot be trained before it trains anything", () =>
   withFiles(tinyCorpus(), async (folder) => {
     const good = tinySpec(folder, "eem");
@@ -138,27 +155,19 @@ Deno.test("runAll() refuses what cannot be trained before it trains anything", (
       ...good,
       training: { ...good.training, ...changes },
     });
-    for (
-      const [bad, message] of [
-        [
-          training({ batchSize: 1e6 }),
-          /^a batch of 1000000 does not fit the \d+ training windows of 8 tokens; lower /,
-        ],
-        [training({ batchSize: 0 }), /^a batch of 0 does not fit/],
-        [training({ batchSize: 1.5 }), /^a batch of 1\.5 does not fit/],
-        [
-          training({ schedule: { ...good.training.schedule, warmupSteps: 12 } }),
-          /^warmupSteps: .* found 12$/,
-        ],
-        [{ ...good, quantizedBits: [4, 1] }, /found 1$/],
-      ] as const
-    ) {
-      await assert.rejects(
-        runAll([good, bad], optionsIn(folder)),
-        (error) => error instanceof UserError && message.test(error.message),
-      );
-      await assert.rejects(Deno.stat(optionsIn(folder).folders.runs), Deno.errors.NotFound);
-    }
+    await refuses(folder, [
+      [
+        training({ batchSize: 1e6 }),
+        /^a batch of 1000000 does not fit the \d+ training windows of 8 tokens; lower /,
+      ],
+      [training({ batchSize: 0 }), /^a batch of 0 does not fit/],
+      [training({ batchSize: 1.5 }), /^a batch of 1\.5 does not fit/],
+      [
+        training({ schedule: { ...good.training.schedule, warmupSteps: 12 } }),
+        /^warmupSteps: .* found 12$/,
+      ],
+      [{ ...good, quantizedBits: [4, 1] }, /found 1$/],
+    ]);
   }));
 
 Deno.test("runAll() records training, evaluations at their steps, measurements and the end", () =>
@@ -324,4 +333,235 @@ Deno.test("loadWeights() gives the trained parameters", () =>
     const stored = await weightsOf(folder, run!);
     assert.ok(leavesOf(params).every((leaf) => leaf.dataSync().every(Number.isFinite)));
     assert.ok(stored.length > 4 * run!.config.facts.parameterCount);
+  }));
+
+/** An EEM that takes over the encoder of an autoencoder, and the latter's run. */
+function frozenSpec(folder: string): RunSpec & { frozenEncoder: RunSpec } {
+  return { ...tinySpec(folder, "eem"), arm: "frozen", frozenEncoder: tinySpec(folder, "ae") };
+}
+
+/** Runs that train, by arm and updates so far. */
+function watchProgress() {
+  const seen: string[] = [];
+  const onProgress = ({ spec, record, stepsDone, steps }: RunProgress) => {
+    if (record.type === "train") seen.push(`${spec.arm} ${stepsDone} of ${steps}`);
+  };
+  return { seen, onProgress };
+}
+
+/** What {@linkcode watchProgress} sees of a run of twelve steps. */
+function twelveSteps(arm: string, before: number, steps: number): string[] {
+  return [2, 4, 6, 8, 10, 12].map((step) => `${arm} ${before + step} of ${steps}`);
+}
+
+Deno.test("runAll() trains the run whose encoder another takes over, unless it is there", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const options = optionsIn(folder);
+    const spec = frozenSpec(folder);
+    const { model } = spec.training;
+    assert.ok(model.kind === "augmented" && model.memory === "embedding");
+
+    const first = watchProgress();
+    const results = await runAll([spec], { ...options, onProgress: first.onProgress });
+    assert.equal(results.length, 1, "the source is not asked for");
+    const [frozen] = results;
+    assert.deepEqual(first.seen, [...twelveSteps("ae", 0, 24), ...twelveSteps("frozen", 12, 24)]);
+    assert.equal(frozen!.config.facts.parameterCount, parameterCount(model));
+    const [source] = await runAll([spec.frozenEncoder], options);
+    assert.equal(source!.source, "stored");
+
+    const encoderOf = async ({ config }: RunResult) => {
+      const encoder = await loadEncoder(options.folders, config, model.encoder);
+      const values = valuesOf(encoder);
+      disposeTree(encoder);
+      return values;
+    };
+    assert.deepEqual(await encoderOf(frozen!), await encoderOf(source!));
+    const [unfrozen] = await runAll([tinySpec(folder, "eem")], options);
+    assert.notEqual(unfrozen!.config.id, frozen!.config.id);
+    assert.notDeepEqual(await encoderOf(unfrozen!), await encoderOf(source!));
+    assert.notDeepEqual(timeless(unfrozen!.records), timeless(frozen!.records));
+
+    // With a source that is stored: the same run. It is trained once if it is asked for as well.
+    const weights = await weightsOf(folder, frozen!);
+    await Deno.remove(join(options.folders.runs, frozen!.config.id), { recursive: true });
+    const second = watchProgress();
+    const [again] = await runAll([spec], { ...options, onProgress: second.onProgress });
+    assert.deepEqual(second.seen, twelveSteps("frozen", 0, 12));
+    assert.deepEqual(timeless(again!.records), timeless(frozen!.records));
+    assert.deepEqual(await weightsOf(folder, again!), weights);
+    await Deno.remove(options.folders.runs, { recursive: true });
+    const third = watchProgress();
+    const renamed = { ...spec.frozenEncoder, arm: "renamed" };
+    const both = await runAll([spec, renamed], { ...options, onProgress: third.onProgress });
+    assert.deepEqual(third.seen, first.seen);
+    assert.deepEqual(both.map((run) => run.source), ["trained", "trained"]);
+    assert.deepEqual(timeless(both[1]!.records), timeless(source!.records));
+    assert.equal(both[1]!.config.spec.arm, "renamed");
+  }));
+
+Deno.test("runAll() takes a published run without its source, which it needs only to train", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const options = optionsIn(folder);
+    const spec = frozenSpec(folder);
+    const [trained] = await runAll([spec], options);
+    const [source] = await runAll([spec.frozenEncoder], options);
+    await publishRun(options.folders, trained!);
+    await publishRun(options.folders, source!);
+    await Deno.remove(options.folders.runs, { recursive: true });
+    const [published] = await runAll([spec], options);
+    assert.equal(published!.source, "published");
+    await assert.rejects(Deno.stat(options.folders.runs), Deno.errors.NotFound);
+
+    // A published source has no encoder to give.
+    await Deno.remove(join(options.folders.published, `${trained!.config.id}.json`));
+    const watch = watchProgress();
+    const both = await runAll([spec.frozenEncoder, spec], {
+      ...options,
+      onProgress: watch.onProgress,
+    });
+    assert.deepEqual(both.map((run) => run.source), ["published", "trained"]);
+    assert.deepEqual(watch.seen, [...twelveSteps("ae", 0, 24), ...twelveSteps("frozen", 12, 24)]);
+    assert.deepEqual(timeless(both[1]!.records), timeless(trained!.records));
+  }));
+
+Deno.test("runAll() told to train anew trains sources anew too, once", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const spec = frozenSpec(folder);
+    const options = optionsIn(folder);
+    await runAll([spec], options);
+    const watch = watchProgress();
+    const others = { ...spec, training: { ...spec.training, seed: 4 } };
+    const fresh = { ...options, fresh: true, onProgress: watch.onProgress };
+    await runAll([spec, others], fresh);
+    await runAll([spec, others], fresh);
+    assert.deepEqual(watch.seen, [
+      ...twelveSteps("ae", 0, 36),
+      ...twelveSteps("frozen", 12, 36),
+      ...twelveSteps("frozen", 24, 36),
+    ]);
+  }));
+
+Deno.test("runAll() stopped in a source or after it goes on bit by bit", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const spec = frozenSpec(folder);
+    const options = optionsIn(folder);
+    const [whole] = await runAll([spec], options);
+    const wholeWeights = await weightsOf(folder, whole!);
+    for (const [stopAt, label] of [[4, "ae"], [16, "frozen"]] as const) {
+      await Deno.remove(options.folders.runs, { recursive: true });
+      const controller = new AbortController();
+      const onProgress = ({ stepsDone }: RunProgress) => {
+        if (stepsDone === stopAt) controller.abort();
+      };
+      await assert.rejects(
+        runAll([spec], { ...options, signal: controller.signal, onProgress }),
+        (error) =>
+          error instanceof UserError &&
+          error.message.startsWith(`stopped mixer ${label}, seed 3 after step 4;`),
+      );
+      const [resumed] = await runAll([spec], options);
+      assert.deepEqual(timeless(resumed!.records), timeless(whole!.records));
+      assert.deepEqual(await weightsOf(folder, resumed!), wholeWeights);
+    }
+  }));
+
+Deno.test("runAll() refuses an encoder that does not fit before it trains anything", () => {
+  const corpus = tinyCorpus()["corpus.jsonl"]!;
+  const files = { "corpus.jsonl": corpus, "other.jsonl": corpus.replace("union", "onion") };
+  return withFiles(files, (folder) => {
+    const spec = frozenSpec(folder);
+    const source = spec.frozenEncoder;
+    return refuses(folder, [
+      [
+        { ...spec, frozenEncoder: tinySpec(folder, "clm") },
+        /^frozenEncoder \(mixer clm\): expected an encoder of \{.*"width":4.*\}, found \{.*"width":8/,
+      ],
+      [
+        { ...spec, frozenEncoder: tinySpec(folder, "zeros") },
+        /^frozenEncoder \(mixer zeros\): expected an encoder of .*, found a model without one$/,
+      ],
+      [
+        { ...tinySpec(folder, "zeros"), frozenEncoder: source },
+        /^frozenEncoder: expected a model with an encoder, found none$/,
+      ],
+      [
+        { ...tinySpec(folder, "clm"), frozenEncoder: source },
+        /^frozenEncoder: expected a model with an encoder, found none$/,
+      ],
+      [
+        {
+          ...spec,
+          frozenEncoder: {
+            ...source,
+            data: { ...tinySpec(folder, "ae").data, corpus: join(folder, "other.jsonl") },
+          },
+        },
+        /^frozenEncoder \(mixer ae\): expected a run on the same corpus, .*, found another$/,
+      ],
+      [
+        { ...spec, frozenEncoder: { ...source, quantizedBits: [1] } },
+        /found 1$/,
+      ],
+    ]);
+  });
+});
+
+Deno.test("runAll() frees the tensors of a frozen encoder, of a run that fails too", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const options = optionsIn(folder);
+    const spec = frozenSpec(folder);
+    const before = memory().numTensors;
+    await runAll([spec], options);
+    assert.equal(memory().numTensors, before);
+    await Deno.remove(options.folders.runs, { recursive: true });
+    const onProgress = ({ stepsDone }: RunProgress) => {
+      if (stepsDone > 12) throw new Error("fails");
+    };
+    await assert.rejects(runAll([spec], { ...options, onProgress }), /fails/);
+    assert.equal(memory().numTensors, before);
+  }));
+
+Deno.test("runAll() trains an autoencoder, whose every token is scored", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const options = optionsIn(folder);
+    const spec = tinySpec(folder, "ae");
+    const [run] = await runAll([spec], options);
+    assert.match(run!.config.id, /^mixer-ae-4-seed-3-/);
+    assert.equal(run!.config.facts.embeddingSize, 4);
+    assert.equal(run!.config.facts.parameterCount, parameterCount(spec.training.model));
+    const evaluations = run!.records.filter((record) => record.type === "evaluation");
+    assert.deepEqual(evaluations.map(({ scoredTokens }) => scoredTokens), Array(3).fill(16 * 8));
+    assert.ok(evaluations.at(-1)!.lossNats < evaluations[0]!.lossNats);
+    assert.equal(run!.records.at(-1)!.type, "end");
+    const params = await loadWeights(options.folders, run!.config);
+    assert.ok(leavesOf(params).every((leaf) => leaf.dataSync().every(Number.isFinite)));
+    disposeTree(params);
+  }));
+
+Deno.test("runAll() trains on made sequences, which leave no tokenizer", () =>
+  withFiles({}, async (folder) => {
+    const options = optionsIn(folder);
+    const spec = tinyLatentSpec();
+    const [run] = await runAll([spec], options);
+    const names = [...Deno.readDirSync(join(options.folders.runs, run!.config.id))]
+      .map((entry) => entry.name).sort();
+    assert.deepEqual(names, ["config.json", "lock", "model.safetensors", "records.jsonl"]);
+    const { parameterCount: _, ...facts } = run!.config.facts;
+    assert.deepEqual(facts, {
+      embeddingSize: 0,
+      bytesPerToken: 1,
+      meanRealTokens: 7,
+      trainWindows: 40,
+      heldOutWindows: 9,
+    });
+    const last = run!.records.findLast((record) => record.type === "evaluation")!;
+    assert.equal(last.scoredTokens, 9 * 6);
+    const [stored] = await runAll([spec], options);
+    assert.equal(stored!.source, "stored");
+    await publishRun(options.folders, run!);
+    await Deno.remove(options.folders.runs, { recursive: true });
+    const [published] = await runAll([spec], options);
+    assert.equal(published!.source, "published");
+    assert.deepEqual(published!.records, run!.records);
   }));

@@ -13,6 +13,7 @@ import {
   compileEvaluator,
   compileTrainStep,
   disposeSession,
+  joinModel,
   startSession,
   train,
   type TrainingData,
@@ -111,7 +112,8 @@ export async function computeLossCurves(name: string, compiler: Compiler): Promi
     if (record.type === "train") trainLosses.push(record.lossNats);
     if (record.type === "evaluation") heldOutLosses.push(record.lossNats);
   }
-  const measured = await measureEmbedding(model, session.state.params, data, {
+  const params = joinModel(session.state.params, session.frozen);
+  const measured = await measureEmbedding(model, params, data, {
     batchSize: BATCH,
     quantizedBits: [4, 8],
   });

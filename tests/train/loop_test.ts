@@ -1,107 +1,42 @@
 import assert from "node:assert/strict";
-import { memory, namedLeaves } from "../../lib/engine/mod.ts";
+import { disposeTree, memory } from "../../lib/engine/mod.ts";
 import { UserError } from "../../lib/errors.ts";
-import { createRandom } from "../../lib/random.ts";
-import type { Windows } from "../../lib/text/mod.ts";
 import {
-  ADAMW_DEFAULTS,
-  compileEvaluator,
-  compileTrainStep,
+  type BackboneConfig,
+  initModel,
+  type Model,
+  type ModelConfig,
+} from "../../lib/models/mod.ts";
+import { createRandom } from "../../lib/random.ts";
+import { latentLength, latentSequences, latentVocabSize } from "../../lib/text/mod.ts";
+import {
   disposeSession,
   evaluate,
   type Evaluation,
-  formatCheckpoint,
+  formatCheckpoint as snapshot,
   learningRate,
   type LossEvaluator,
-  parseCheckpoint,
   type Programs,
-  type Session,
   startSession,
   train,
-  type TrainingConfig,
   type TrainingData,
   type TrainingRecord,
 } from "../../lib/train/mod.ts";
-import { formatSafetensors, parseSafetensors } from "../../lib/train/safetensors.ts";
 import { onEveryBackend } from "../_backends.ts";
-
-const LENGTH = 6;
-const VOCABULARY = 13;
-const BATCH = 3;
-
-const CONFIG: TrainingConfig = {
-  model: {
-    kind: "causal",
-    backbone: {
-      architecture: "mixer",
-      vocabSize: VOCABULARY,
-      contextLength: LENGTH,
-      width: 8,
-      layerCount: 1,
-    },
-  },
-  optimizer: ADAMW_DEFAULTS,
-  schedule: { peakRate: 0.01, warmupSteps: 2, steps: 11 },
-  batchSize: BATCH,
-  seed: 9,
-  logEvery: 3,
-  evaluateEvery: 4,
-};
-
-function windows(name: string, count: number, padded = false): Windows {
-  const random = createRandom(2).stream(name);
-  const ids = Int32Array.from({ length: count * LENGTH }, () => 2 + random.bits() % 11);
-  const realTokens = new Int32Array(count).fill(LENGTH);
-  for (let row = 0; padded && row < count; row++) {
-    const pads = row % (LENGTH - 1);
-    ids.fill(1, row * LENGTH, row * LENGTH + pads);
-    realTokens[row]! -= pads;
-  }
-  const layout = padded ? "padded" : "packed";
-  return { contextLength: LENGTH, count, ids, realTokens, byteCounts: realTokens, layout };
-}
-
-/** Seven batches an epoch, so that eleven steps go into the second one. */
-const DATA: TrainingData = {
-  train: windows("train", 7 * BATCH + 1),
-  heldOut: windows("held out", 8),
-  padId: null,
-};
-
-/** The real compiled functions, TensorFlow's kernels: XLA would only cost seconds here. */
-function compile(padId: number | null = null): Programs {
-  const step = compileTrainStep(CONFIG.model, { padId }, CONFIG.optimizer, "graph");
-  const evaluator = compileEvaluator(CONFIG.model, { padId }, "graph");
-  return {
-    step,
-    evaluator,
-    dispose: () => {
-      step.dispose();
-      evaluator.dispose();
-    },
-  };
-}
-
-const BACKENDS = { only: ["tensorflow graph", "wasm"] };
-
-function timeless(record: TrainingRecord): unknown {
-  return { ...record, tokensPerSecond: undefined };
-}
-
-async function runToEnd(
-  session: Session,
-  programs: Programs,
-  config = CONFIG,
-): Promise<TrainingRecord[]> {
-  const records: TrainingRecord[] = [];
-  for await (const record of train(config, DATA, session, programs)) records.push(record);
-  return records;
-}
-
-/** The bytes of everything in a session. */
-async function snapshot(session: Session): Promise<Uint8Array<ArrayBuffer>> {
-  return await formatCheckpoint(session);
-}
+import {
+  BACKENDS,
+  BATCH,
+  compile,
+  CONFIG,
+  DATA,
+  LENGTH,
+  runToEnd,
+  SESSIONS,
+  trainedEncoder,
+  valuesOf,
+  windows,
+  WITH_ENCODER,
+} from "./_tiny_training.ts";
 
 onEveryBackend("train() logs and evaluates at its steps, and both at the last one", async () => {
   const session = startSession(CONFIG);
@@ -142,37 +77,34 @@ onEveryBackend("train() reports means of the losses since the last record", asyn
   }
 }, BACKENDS);
 
-onEveryBackend("train() evaluates the parameters that the session holds", async () => {
-  const programs = compile();
-  const session = startSession(CONFIG);
-  for await (const record of train(CONFIG, DATA, session, programs)) {
-    if (record.type !== "evaluation") continue;
-    const { params } = session.state;
-    const again = await evaluate(programs.evaluator, params, DATA.heldOut, BATCH);
-    assert.equal(again.lossNats, record.lossNats);
-    assert.equal(record.scoredTokens, 8 * (LENGTH - 1));
-  }
-}, BACKENDS);
+for (const { name, config, start } of SESSIONS) {
+  onEveryBackend(`train() evaluates ${name} as the session holds it`, async () => {
+    const programs = compile(config);
+    const session = start();
+    const scored = config.model.kind === "autoencoder" ? LENGTH : LENGTH - 1;
+    for await (const record of train(config, DATA, session, programs)) {
+      if (record.type !== "evaluation") continue;
+      const model = { ...session.state.params, ...session.frozen } as Model;
+      const again = await evaluate(programs.evaluator, model, DATA.heldOut, BATCH);
+      assert.equal(again.lossNats, record.lossNats);
+      assert.equal(record.scoredTokens, 8 * scored);
+    }
+  }, BACKENDS);
 
-onEveryBackend("train() goes on from a checkpoint taken at any record, bit by bit", async () => {
-  const programs = compile();
-  const session = startSession(CONFIG);
-  const records: TrainingRecord[] = [];
-  const checkpoints: Uint8Array[] = [];
-  for await (const record of train(CONFIG, DATA, session, programs)) {
-    records.push(record);
-    checkpoints.push(await snapshot(session));
-  }
-  checkpoints.forEach((bytes, index) => assert.ok(bytes.length > 0, `checkpoint ${index}`));
-  for (const [index, bytes] of checkpoints.slice(0, -1).entries()) {
-    const resumed = parseCheckpoint(bytes, CONFIG, "checkpoint");
-    assert.deepEqual(await snapshot(resumed), bytes, "a checkpoint holds all of a session");
-    const rest = await runToEnd(resumed, programs);
-    assert.deepEqual(rest.map(timeless), records.slice(index + 1).map(timeless));
-    assert.deepEqual(await snapshot(resumed), checkpoints.at(-1));
-    disposeSession(resumed);
-  }
-}, BACKENDS);
+  onEveryBackend(`train() keeps the number of tensors flat, of ${name}`, async () => {
+    const programs = compile(config);
+    await runToEnd(start(), programs, config);
+    const before = memory().numTensors;
+    const session = start();
+    const held = memory().numTensors;
+    for await (const _ of train(config, DATA, session, programs)) {
+      assert.equal(memory().numTensors, held);
+    }
+    disposeSession(session);
+    disposeTree(session.frozen);
+    assert.equal(memory().numTensors, before);
+  }, BACKENDS);
+}
 
 onEveryBackend("train() stops at the next step boundary, before any further update", async () => {
   const programs = compile();
@@ -312,31 +244,57 @@ onEveryBackend("train() refuses a schedule that cannot be followed", async () =>
   await assert.rejects(runToEnd(startSession(config), compile(), config), UserError);
 }, { only: ["cpu"] });
 
-onEveryBackend("train() keeps the number of tensors flat", async () => {
-  const programs = compile();
-  await runToEnd(startSession(CONFIG), programs);
-  const before = memory().numTensors;
-  const session = startSession(CONFIG);
-  const held = memory().numTensors;
-  for await (const _ of train(CONFIG, DATA, session, programs)) {
-    assert.equal(memory().numTensors, held);
-  }
-  disposeSession(session);
-  assert.equal(memory().numTensors, before);
-}, BACKENDS);
-
 onEveryBackend("startSession() depends on the seed, and on nothing else", async () => {
   const bytes = await snapshot(startSession(CONFIG));
   assert.deepEqual(await snapshot(startSession({ ...CONFIG, batchSize: 5 })), bytes);
   assert.notDeepEqual(await snapshot(startSession({ ...CONFIG, seed: 10 })), bytes);
 }, { only: ["cpu"] });
 
+for (const [name, config] of Object.entries(WITH_ENCODER)) {
+  onEveryBackend(`startSession() puts a frozen encoder in the place of the ${name}'s own`, () => {
+    const encoder = trainedEncoder();
+    const values = valuesOf(encoder);
+    const before = memory().numTensors;
+    const session = startSession(config, encoder);
+    assert.deepEqual(session.frozen, { encoder });
+    const { params, firstMoment, secondMoment } = session.state;
+    // All else starts as it does with an encoder that is trained.
+    const whole = valuesOf(startSession(config).state.params);
+    const rest = [...whole].filter(([leaf]) => !leaf.startsWith("encoder."));
+    assert.ok(rest.length < whole.size);
+    assert.deepEqual([...valuesOf(params)], rest);
+    for (const moment of [firstMoment, secondMoment]) {
+      assert.deepEqual([...valuesOf(moment).keys()], rest.map(([leaf]) => leaf));
+    }
+    disposeSession(startSession(config, encoder));
+    assert.deepEqual(valuesOf(encoder), values, "it stays the caller's");
+    assert.equal(memory().numTensors - before, 3 * rest.length + 3 * whole.size);
+  }, { only: ["cpu"] });
+}
+
+onEveryBackend("startSession() refuses a frozen encoder for a model without one", () => {
+  const encoder = trainedEncoder();
+  const { model } = WITH_ENCODER.EEM!;
+  assert.ok(model.kind === "augmented");
+  const zeros = { kind: "augmented", memory: "zeros", decoder: model.decoder } as const;
+  const before = memory().numTensors;
+  for (const without of [CONFIG.model, zeros]) {
+    assert.throws(
+      () => startSession({ ...CONFIG, model: without }, encoder),
+      (error) =>
+        error instanceof UserError &&
+        error.message === "a frozen encoder: expected a model with an encoder, found none",
+    );
+  }
+  assert.equal(memory().numTensors, before);
+}, { only: ["cpu"] });
+
 onEveryBackend("evaluate() is the mean over scored tokens, whatever the batch size", async () => {
   const heldOut = windows("padded", 7, true);
-  const { params } = startSession(CONFIG).state;
+  const params = initModel(CONFIG.model, createRandom(1));
   const results: Evaluation[] = [];
   for (const size of [1, 2, 3, 7]) {
-    results.push(await evaluate(compile(1).evaluator, params, heldOut, size));
+    results.push(await evaluate(compile(CONFIG, 1).evaluator, params, heldOut, size));
   }
   const counts = Array.from({ length: 7 }, (_, row) => {
     const targets = heldOut.ids.subarray(row * LENGTH + 1, (row + 1) * LENGTH);
@@ -365,39 +323,62 @@ Deno.test("evaluate() puts every window's loss in its place", async () => {
     const leaf = (data: Float32Array) => ({ data: () => Promise.resolve(data), dispose() {} });
     return { lossTB: leaf(losses), scoredTB: leaf(losses.map(() => 1)) };
   }) as unknown as LossEvaluator;
-  const { params } = startSession(CONFIG).state;
+  const params = initModel(CONFIG.model, createRandom(1));
   const { windowLossNats } = await evaluate(evaluator, params, heldOut, 2);
   const firstIds = Array.from({ length: 5 }, (_, row) => heldOut.ids[row * LENGTH]!);
   assert.deepEqual([...windowLossNats], firstIds);
 });
 
-onEveryBackend("parseCheckpoint() names what does not fit", async () => {
-  const session = startSession(CONFIG);
-  const bytes = await snapshot(session);
-  const { model } = CONFIG;
-  assert.ok(model.kind === "causal");
-  const wider = { ...model, backbone: { ...model.backbone, width: 10 } };
-  assert.throws(
-    () => parseCheckpoint(bytes, { ...CONFIG, model: wider }, "some/file"),
-    (error) => error instanceof UserError && /some\/file: expected .* of shape/.test(error.message),
+/** Sequences of 4 bits, of which all that can be learned is learned in a second. */
+const SOURCE = { latentBits: 4, blockCount: 2, blockLength: 3 };
+const SEQUENCE_LENGTH = latentLength(SOURCE);
+const SEQUENCES: TrainingData = {
+  train: latentSequences(SOURCE, 512, createRandom(1).stream("train")),
+  heldOut: latentSequences(SOURCE, 64, createRandom(1).stream("held out")),
+  padId: null,
+};
+/** Nats a scored token that a model must pay which is told nothing. */
+const ENTROPY = SOURCE.latentBits * Math.LN2 / (SEQUENCE_LENGTH - 1);
+
+const sizes = {
+  vocabSize: latentVocabSize(SOURCE),
+  contextLength: SEQUENCE_LENGTH,
+  width: 16,
+  layerCount: 1,
+};
+const mixer: BackboneConfig = { architecture: "mixer", ...sizes };
+const transformer: BackboneConfig = { architecture: "transformer", headCount: 2, ...sizes };
+const lstm: BackboneConfig = { architecture: "lstm", ...sizes };
+
+function eem(encoder: BackboneConfig, decoder: BackboneConfig): ModelConfig {
+  const slots = { ...decoder, contextLength: SEQUENCE_LENGTH + 1 };
+  return { kind: "augmented", memory: "embedding", encoder, decoder: slots, embeddingSize: 4 };
+}
+
+const unrolled = { kind: "autoencoder", expansion: "unroll" } as const;
+
+/** Models and the part of the entropy that they pay: at least, at most. */
+const LEARNERS: Readonly<Record<string, readonly [ModelConfig, least: number, most: number]>> = {
+  "mixer CLM": [{ kind: "causal", backbone: mixer }, 0.99, 1.1],
+  "LSTM CLM": [{ kind: "causal", backbone: lstm }, 0.99, 1.4],
+  "LSTM EEM": [eem(lstm, lstm), 0, 0.9],
+  "EEM of a transformer and a mixer": [eem(transformer, mixer), 0, 0.9],
+  "mixer autoencoder": [{ ...unrolled, encoder: mixer, decoder: mixer }, 0, 0.1],
+  "transformer autoencoder": [{ ...unrolled, encoder: transformer, decoder: transformer }, 0, 0.1],
+  "LSTM autoencoder": [{ ...unrolled, expansion: "repeat", encoder: lstm, decoder: lstm }, 0, 0.8],
+};
+
+for (const [name, [model, least, most]] of Object.entries(LEARNERS)) {
+  onEveryBackend(
+    `train() reaches the known entropy, and gets below when told: ${name}`,
+    async () => {
+      const schedule = { peakRate: 0.05, warmupSteps: 1, steps: 120 };
+      const config = { ...CONFIG, model, schedule, batchSize: 16, evaluateEvery: 120 };
+      const records = await runToEnd(startSession(config), compile(config), config, SEQUENCES);
+      const { lossNats } = records.findLast((record) => record.type === "evaluation")!;
+      const share = lossNats / ENTROPY;
+      assert.ok(share > least && share < most, `${share} of the entropy, ${lossNats} nats`);
+    },
+    { only: ["tensorflow graph"] },
   );
-  const { tensors, metadata } = parseSafetensors(bytes, "some/file");
-  const damaged = formatSafetensors({ tensors, metadata: { ...metadata, progress: '{"step":' } });
-  const { progress: _, ...withoutProgress } = metadata;
-  const weights = formatSafetensors({ tensors, metadata: withoutProgress });
-  const before = memory().numTensors;
-  for (
-    const [file, message] of [
-      [damaged, "expected the progress of a run as JSON, found damaged text"],
-      [weights, "expected a checkpoint, found weights without progress"],
-    ] as const
-  ) {
-    assert.throws(
-      () => parseCheckpoint(file, CONFIG, "some/file"),
-      (error) => error instanceof UserError && error.message === `some/file: ${message}`,
-    );
-  }
-  assert.equal(memory().numTensors, before);
-  const names = namedLeaves(session.state).map(({ name }) => name);
-  assert.ok(names.some((name) => name.startsWith("secondMoment")), "moments are part of it");
-}, { only: ["cpu"] });
+}

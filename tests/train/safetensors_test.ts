@@ -96,6 +96,55 @@ Deno.test("parseSafetensors() reads what the Python package writes", () => {
   assert.ok(mix.data.every((weight) => weight !== 0 && Math.abs(weight) < 10));
 });
 
+Deno.test("parseSafetensors() reads other floating-point types as float32", () => {
+  const numbers = [1, -2, Infinity, 0.1];
+  const bits: Readonly<Record<string, Uint16Array | Float64Array>> = {
+    // The bits of `numbers` and of the smallest number above zero.
+    F16: Uint16Array.of(0x3c00, 0xc000, 0x7c00, 0x2e66, 1),
+    BF16: Uint16Array.of(0x3f80, 0xc000, 0x7f80, 0x3dcd, 1),
+    F64: Float64Array.of(...numbers, 2 ** -149),
+  };
+  const expected: Readonly<Record<string, number[]>> = {
+    F16: [1, -2, Infinity, 0.0999755859375, 2 ** -24],
+    BF16: [1, -2, Infinity, 0.10009765625, 2 ** -133],
+    F64: [1, -2, Infinity, Math.fround(0.1), 2 ** -149],
+  };
+  for (const [dtype, data] of Object.entries(bits)) {
+    const header = { w: { dtype, shape: [5], data_offsets: [0, data.byteLength] } };
+    const bytes = fileOf(header, data.byteLength);
+    bytes.set(new Uint8Array(data.buffer), bytes.length - data.byteLength);
+    const { shape, data: found } = parseSafetensors(bytes, "x").tensors.get("w")!;
+    assert.deepEqual(shape, [5]);
+    assert.ok(found instanceof Float32Array);
+    assert.deepEqual([...found], expected[dtype], dtype);
+  }
+});
+
+Deno.test("parseSafetensors() reads what the Python package writes in half precision", () => {
+  const read = (name: string) => {
+    const file = new URL(`../golden/reference_names/${name}.safetensors`, import.meta.url);
+    return [...parseSafetensors(readFileSync(file), name).tensors.values()];
+  };
+  for (const [name, bits] of [["llama_clm", 11], ["mixer_eem", 8]] as const) {
+    for (const { data } of read(name)) {
+      assert.ok(data.every((value) => value !== 0 && Math.abs(value) < 10));
+      // What is left beyond the significant bits of the type.
+      const step = (value: number) => 2 ** (Math.floor(Math.log2(Math.abs(value))) - bits + 1);
+      assert.ok(data.every((value) => value % step(value) === 0));
+    }
+  }
+});
+
+Deno.test("parseSafetensors() refuses other types", () => {
+  assert.throws(
+    () => parseSafetensors(fileOf({ w: { ...F32, dtype: "I64" } }, 8), "model.safetensors"),
+    (error: Error) =>
+      error instanceof UserError && error.message ===
+        "model.safetensors: expected tensors of type F32, F16, BF16, F64, I32, " +
+          "found w of type I64; convert it or leave it out",
+  );
+});
+
 const F32 = { dtype: "F32", shape: [2], data_offsets: [0, 8] };
 
 for (
@@ -103,7 +152,8 @@ for (
     ["an empty file", new Uint8Array(0), /found 0 bytes/],
     ["a header beyond the end", fileOf({}, 0).subarray(0, 9), /header that is longer/],
     ["a header that is no JSON", fileOf("{no", 0), /header that is not JSON/],
-    ["another type", fileOf({ w: { ...F32, dtype: "F16" } }, 8), /w of type F16/],
+    ["too few bytes for the type", fileOf({ w: { ...F32, dtype: "F64" } }, 8), /bytes 0 to 8/],
+    ["too many bytes for the type", fileOf({ w: { ...F32, dtype: "BF16" } }, 8), /bytes 0 to 8/],
     ["missing data", fileOf({ w: F32 }, 7), /w with bytes 0 to 8, 7 in the file/],
     ["a shape that does not fit", fileOf({ w: { ...F32, shape: [3] } }, 8), /w with bytes 0 to 8/],
     [

@@ -1,0 +1,142 @@
+/** Models, windows and compiled functions of training runs that take a moment. */
+
+import { namedLeaves, type Tree } from "../../lib/engine/mod.ts";
+import {
+  type Backbone,
+  type BackboneConfig,
+  initBackbone,
+  type ModelConfig,
+} from "../../lib/models/mod.ts";
+import { createRandom } from "../../lib/random.ts";
+import type { Windows } from "../../lib/text/mod.ts";
+import {
+  ADAMW_DEFAULTS,
+  compileEvaluator,
+  compileTrainStep,
+  type Programs,
+  type Session,
+  startSession,
+  train,
+  type TrainingConfig,
+  type TrainingData,
+  type TrainingRecord,
+} from "../../lib/train/mod.ts";
+
+export const LENGTH = 6;
+export const BATCH = 3;
+const VOCABULARY = 13;
+
+/** Where compiled functions are tested: XLA would only cost seconds. */
+export const BACKENDS = { only: ["tensorflow graph", "wasm"] };
+
+function mixer(width: number, contextLength: number): BackboneConfig {
+  return { architecture: "mixer", vocabSize: VOCABULARY, contextLength, width, layerCount: 1 };
+}
+
+/** A causal model. */
+export const CONFIG: TrainingConfig = {
+  model: { kind: "causal", backbone: mixer(8, LENGTH) },
+  optimizer: ADAMW_DEFAULTS,
+  schedule: { peakRate: 0.01, warmupSteps: 2, steps: 11 },
+  batchSize: BATCH,
+  seed: 9,
+  logEvery: 3,
+  evaluateEvery: 4,
+};
+
+const ENCODER = mixer(4, LENGTH);
+const EEM: ModelConfig = {
+  kind: "augmented",
+  memory: "embedding",
+  encoder: ENCODER,
+  decoder: mixer(8, LENGTH + 1),
+  embeddingSize: 2,
+};
+const AUTOENCODER: ModelConfig = {
+  kind: "autoencoder",
+  encoder: ENCODER,
+  decoder: mixer(8, LENGTH),
+  expansion: "unroll",
+};
+
+/** Models with an encoder of the form of {@linkcode trainedEncoder}. */
+export const WITH_ENCODER: Readonly<Record<string, TrainingConfig>> = {
+  EEM: { ...CONFIG, model: EEM },
+  autoencoder: { ...CONFIG, model: AUTOENCODER },
+};
+
+/** An encoder that stands for a trained one: no model starts with it. */
+export function trainedEncoder(): Backbone {
+  return initBackbone(ENCODER, createRandom(123), { outerEmbedding: true });
+}
+
+/** A causal model as it is, and every other one with a frozen encoder. */
+export const SESSIONS: readonly Readonly<{
+  name: string;
+  config: TrainingConfig;
+  start: () => Session;
+}>[] = [
+  { name: "a causal model", config: CONFIG, start: () => startSession(CONFIG) },
+  ...Object.entries(WITH_ENCODER).map(([name, config]) => ({
+    name: `an ${name} with a frozen encoder`,
+    config,
+    start: () => startSession(config, trainedEncoder()),
+  })),
+];
+
+export function windows(name: string, count: number, padded = false): Windows {
+  const random = createRandom(2).stream(name);
+  const ids = Int32Array.from({ length: count * LENGTH }, () => 2 + random.bits() % 11);
+  const realTokens = new Int32Array(count).fill(LENGTH);
+  for (let row = 0; padded && row < count; row++) {
+    const pads = row % (LENGTH - 1);
+    ids.fill(1, row * LENGTH, row * LENGTH + pads);
+    realTokens[row]! -= pads;
+  }
+  const layout = padded ? "padded" : "packed";
+  return { contextLength: LENGTH, count, ids, realTokens, byteCounts: realTokens, layout };
+}
+
+/** Seven batches an epoch, so that eleven steps go into the second one. */
+export const DATA: TrainingData = {
+  train: windows("train", 7 * BATCH + 1),
+  heldOut: windows("held out", 8),
+  padId: null,
+};
+
+/** The real compiled functions, with TensorFlow's kernels. */
+export function compile(
+  { model, optimizer }: Pick<TrainingConfig, "model" | "optimizer"> = CONFIG,
+  padId: number | null = null,
+): Programs {
+  const step = compileTrainStep(model, { padId }, optimizer, "graph");
+  const evaluator = compileEvaluator(model, { padId }, "graph");
+  return {
+    step,
+    evaluator,
+    dispose: () => {
+      step.dispose();
+      evaluator.dispose();
+    },
+  };
+}
+
+export function timeless(record: TrainingRecord): unknown {
+  return { ...record, tokensPerSecond: undefined };
+}
+
+export async function runToEnd(
+  session: Session,
+  programs: Programs,
+  config = CONFIG,
+  data = DATA,
+): Promise<TrainingRecord[]> {
+  const records: TrainingRecord[] = [];
+  for await (const record of train(config, data, session, programs)) records.push(record);
+  return records;
+}
+
+/** The values of a tree by name, as they are now. */
+export function valuesOf(tree: Tree): Map<string, number[]> {
+  return new Map(namedLeaves(tree).map(({ name, tensor }) => [name, [...tensor.dataSync()]]));
+}
