@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { checkModelConfig } from "../lib/models/mod.ts";
 
 const root = new URL("../", import.meta.url);
 const readme = await Deno.readTextFile(new URL("README.md", root));
@@ -25,6 +26,11 @@ Deno.test("README.md lists every task", async () => {
   for (const task of Object.keys(config.tasks)) {
     assert.ok(readme.includes(`\`${task}\``), `${task} is missing`);
   }
+});
+
+Deno.test("README.md's CONFIG.json is a model's configuration", () => {
+  const [, json] = /```json\n([^`]*)```/.exec(readme)!;
+  assert.equal(checkModelConfig(JSON.parse(json!), "README.md").kind, "augmented");
 });
 
 Deno.test("README.md has no number left to be filled in", () => {

@@ -9,13 +9,13 @@
 import type { Join } from "./augmented_decoder.ts";
 import type { AutoencoderConfig } from "./autoencoder.ts";
 import type { BackboneConfig } from "./backbone.ts";
-import type { ModelConfig } from "./language_model.ts";
+import { embeddingSize, type ModelConfig, sampleLength, stacksOf } from "./language_model.ts";
 import type { MaskedMixerConfig } from "./masked_mixer.ts";
 import type { TransformerConfig } from "./transformer.ts";
 
 export type PaperModel = Readonly<{
   config: ModelConfig;
-  /** One line. */
+  /** Depth, N, stacks and what is between them, in one line. */
   what: string;
   /** Where the paper names it, e.g. `paper §2.6, E13`. */
   source: string;
@@ -25,13 +25,32 @@ export type PaperModel = Readonly<{
 
 type PaperModels = Readonly<Record<string, PaperModel>>;
 
-/** What an entry says beside its configuration; `source` without the word "paper". */
-type Notes = [what: string, source: string, uncertain?: string];
+/** `source` comes without the word "paper". */
+type Notes = [source: string, uncertain?: string];
 
-function model(kind: string, config: ModelConfig, notes: Notes): PaperModel {
-  const [what, source, uncertain] = notes;
-  const certain = { config, what: `${kind}: ${what}`, source: `paper ${source}` };
+function model(config: ModelConfig, [source, uncertain]: Notes): PaperModel {
+  const certain = { config, what: describe(config), source: `paper ${source}` };
   return uncertain === undefined ? certain : { ...certain, uncertain };
+}
+
+function describe(config: ModelConfig): string {
+  const stacks = stacksOf(config);
+  const { layerCount } = stacks[0]!;
+  const scale = `${layerCount} layers, N = ${sampleLength(config)}`;
+  const sides = stacks.map(describeStack).join(" → ");
+  if (config.kind === "causal") return `CLM, ${scale}: ${sides}`;
+  const through = `through ${embeddingSize(config)} numbers`;
+  return config.kind === "autoencoder"
+    ? `autoencoder, ${scale}: ${sides}, ${through}, ${config.expansion}ed`
+    : `EEM, ${scale}: ${sides}, ${through}, ${config.join} join`;
+}
+
+/** Options by their fields' names: `transformer 512 (headCount 4)`. */
+function describeStack({ architecture, width, ...rest }: BackboneConfig): string {
+  const sizes = ["vocabSize", "contextLength", "layerCount"];
+  const options = Object.entries(rest).filter(([field]) => !sizes.includes(field));
+  const listed = options.map(([field, value]) => `${field} ${value}`).join(", ");
+  return `${architecture} ${width}${listed === "" ? "" : ` (${listed})`}`;
 }
 
 /** Depth and N, which encoder and decoder share. */
@@ -58,34 +77,34 @@ function llama(
   return { architecture: "transformer", vocabSize, ...scale, width, headCount: 4, ...options };
 }
 
-const DEPTH_OPEN = "the depth is not given: 16 layers, as in the main models";
+const LAYERS_16_OPEN = "the depth is not given: 16 layers, as in the main models";
 const WIDTH_OPEN = "only the depth is given: width 512";
 const BIAS_OPEN = "the entropy-aware runs' head has a bias (§5.1); here no head has one";
 const E10_OPEN = "sizes and heads are not given: the main mixer's sizes, the heads of E9";
 const E11_OPEN = "the references' sizes are not given: those of E11's autoencoders";
 
 function clm(backbone: BackboneConfig, ...notes: Notes): PaperModel {
-  return model("CLM", { kind: "causal", backbone }, notes);
+  return model({ kind: "causal", backbone }, notes);
 }
 
 const CAUSAL_MODELS: PaperModels = {
-  "clm-transformer-512": clm(llama(512, MAIN), "main", "§2.4, E13–E15, E17, E21, E24", BIAS_OPEN),
-  "clm-transformer-512-8-layers": clm(llama(512, HALF), "half as deep", "§2.4", WIDTH_OPEN),
-  "clm-transformer-256": clm(llama(256, MAIN), "small transformer", "§2.4, E14", DEPTH_OPEN),
-  "clm-transformer-1024": clm(llama(1024, LARGE), "large transformer", "§2.4, E14"),
-  "clm-mixer-1024": clm(mixer(1024, MAIN), "main mixer", "§2.4, E10, E13, E14"),
-  "clm-mixer-512": clm(mixer(512, MAIN), "small mixer", "§2.4, E14", DEPTH_OPEN),
+  "clm-transformer-512": clm(llama(512, MAIN), "§2.4, E13–E15, E17, E21, E24", BIAS_OPEN),
+  "clm-transformer-512-8-layers": clm(llama(512, HALF), "§2.4", WIDTH_OPEN),
+  "clm-transformer-256": clm(llama(256, MAIN), "§2.4, E14", LAYERS_16_OPEN),
+  "clm-transformer-1024": clm(llama(1024, LARGE), "§2.4, E14"),
+  "clm-mixer-1024": clm(mixer(1024, MAIN), "§2.4, E10, E13, E14"),
+  "clm-mixer-512": clm(mixer(512, MAIN), "§2.4, E14", LAYERS_16_OPEN),
   ...Object.fromEntries([1, 2, 4, 8, 16].map((headCount) => [
     `clm-mixer-1024-${headCount}-heads`,
-    clm(mixer(1024, MAIN, { headCount }), "main mixer by heads", "E10", E10_OPEN),
+    clm(mixer(1024, MAIN, { headCount }), "E10", E10_OPEN),
   ])),
-  "clm-transformer-512-short": clm(llama(512, SHORT), "beside autoencoders", "E11", E11_OPEN),
-  "clm-mixer-512-short": clm(mixer(512, SHORT), "beside autoencoders", "E11", E11_OPEN),
+  "clm-transformer-512-short": clm(llama(512, SHORT), "E11", E11_OPEN),
+  "clm-mixer-512-short": clm(mixer(512, SHORT), "E11", E11_OPEN),
 };
 
 const KIND_OPEN = "modular or prebuilt is not said: modular, the better one of E1, and causal";
 const E5_OPEN = `sizes are not given: those of E4; ${KIND_OPEN}`;
-const E6_OPEN = "the depth is not given: 8 layers, as in E2, E3 and E8";
+const LAYERS_8_OPEN = "the depth is not given: 8 layers, as in E2, E3 and E8";
 const E7_OPEN = `repeated or unrolled is not said: unrolled, as in E5 and E11; ${KIND_OPEN}`;
 const E9_OPEN = "only heads and N are given: width 1024 by E6's numbers, 8 layers, repeated";
 
@@ -96,7 +115,7 @@ function ae(
   ...notes: Notes
 ): PaperModel {
   const defaults = { decoder: encoder, expansion: "repeat" } as const;
-  return model("AE", { kind: "autoencoder", encoder, ...defaults, ...options }, notes);
+  return model({ kind: "autoencoder", encoder, ...defaults, ...options }, notes);
 }
 
 function flat(width: number, kernelSize?: number): BackboneConfig {
@@ -116,45 +135,46 @@ const unrollC4 = { ...unroll, ...c4 };
 const unrollC2 = { ...unroll, embeddingSize: 512 };
 
 const AUTOENCODERS: PaperModels = {
-  "ae-mixer-256": ae(flat(256), {}, "repeated", "E2"),
-  "ae-mixer-512": ae(flat(512), {}, "repeated", "E2, E3"),
-  "ae-mixer-1024": ae(flat(1024), {}, "repeated", "E2, E8, E9"),
-  "ae-transformer-256": ae(modular(256), {}, "repeated", "E2", KIND_OPEN),
-  "ae-transformer-512": ae(modular(512), {}, "repeated", "E2–E4", KIND_OPEN),
-  "ae-transformer-1024": ae(modular(1024), {}, "repeated", "E1, E2", KIND_OPEN),
-  "ae-transformer-1024-prebuilt": ae(llama(1024, SHORT), inner, "two Llamas", "E1", E6_OPEN),
-  "ae-mixer-transformer-512": ae(flat(512), { decoder: modular(512) }, "hybrid", "E3", KIND_OPEN),
-  "ae-transformer-mixer-512": ae(modular(512), { decoder: flat(512) }, "hybrid", "E3", KIND_OPEN),
-  "ae-transformer-512-unroll": ae(modular(512), unroll, "unrolled", "E4, E5", KIND_OPEN),
-  "ae-transformer-512-unroll-2-heads": ae(modular(512, 2), unroll, "unrolled", "E5", E5_OPEN),
-  "ae-transformer-512-unroll-8-heads": ae(modular(512, 8), unroll, "unrolled", "E5", E5_OPEN),
-  "ae-transformer-512-unroll-16-heads": ae(modular(512, 16), unroll, "unrolled", "E5", E5_OPEN),
-  "ae-mixer-512-k4": ae(flat(512, 4), {}, "kernel 4, repeated", "E6", E6_OPEN),
-  "ae-mixer-512-k8": ae(flat(512, 8), {}, "kernel 8, repeated", "E3, E6"),
-  "ae-mixer-512-k16": ae(flat(512, 16), {}, "kernel 16, repeated", "E6", E6_OPEN),
-  "ae-mixer-512-k4-unroll": ae(flat(512, 4), unroll, "kernel 4, unrolled", "E6", E6_OPEN),
-  "ae-mixer-512-k8-unroll": ae(flat(512, 8), unroll, "kernel 8, unrolled", "E6", E6_OPEN),
-  "ae-mixer-512-k16-unroll": ae(flat(512, 16), unroll, "kernel 16, unrolled", "E6", E6_OPEN),
-  "ae-mixer-1024-k8": ae(flat(1024, 8), {}, "kernel 8, repeated", "E6, E9", E6_OPEN),
-  "ae-mixer-1024-k8-unroll": ae(flat(1024, 8), unroll, "kernel 8, unrolled", "E6", E6_OPEN),
-  "ae-mixer-1024-k16-unroll": ae(flat(1024, 16), unroll, "kernel 16, unrolled", "E6", E6_OPEN),
-  "ae-transformer-1024-unroll-c2": ae(modular(1024), unrollC2, "through 512", "E7", E7_OPEN),
-  "ae-mixer-1024-encoder-unmasked": ae(unmasked, { decoder: flat(1024) }, "ablation", "E8"),
-  "ae-mixer-1024-unmasked": ae(unmasked, {}, "ablation of both masks", "E8"),
+  "ae-mixer-256": ae(flat(256), {}, "E2"),
+  "ae-mixer-512": ae(flat(512), {}, "E2, E3"),
+  "ae-mixer-1024": ae(flat(1024), {}, "E2, E8, E9"),
+  "ae-transformer-256": ae(modular(256), {}, "E2", KIND_OPEN),
+  "ae-transformer-512": ae(modular(512), {}, "E2–E4", KIND_OPEN),
+  "ae-transformer-1024": ae(modular(1024), {}, "E1, E2", KIND_OPEN),
+  "ae-transformer-1024-prebuilt": ae(llama(1024, SHORT), inner, "E1", LAYERS_8_OPEN),
+  "ae-mixer-transformer-512": ae(flat(512), { decoder: modular(512) }, "E3", KIND_OPEN),
+  "ae-transformer-mixer-512": ae(modular(512), { decoder: flat(512) }, "E3", KIND_OPEN),
+  "ae-transformer-512-unroll": ae(modular(512), unroll, "E4, E5", KIND_OPEN),
+  "ae-transformer-512-unroll-2-heads": ae(modular(512, 2), unroll, "E5", E5_OPEN),
+  "ae-transformer-512-unroll-8-heads": ae(modular(512, 8), unroll, "E5", E5_OPEN),
+  "ae-transformer-512-unroll-16-heads": ae(modular(512, 16), unroll, "E5", E5_OPEN),
+  "ae-mixer-512-k4": ae(flat(512, 4), {}, "E6", LAYERS_8_OPEN),
+  "ae-mixer-512-k8": ae(flat(512, 8), {}, "E3, E6"),
+  "ae-mixer-512-k16": ae(flat(512, 16), {}, "E6", LAYERS_8_OPEN),
+  "ae-mixer-512-k4-unroll": ae(flat(512, 4), unroll, "E6", LAYERS_8_OPEN),
+  "ae-mixer-512-k8-unroll": ae(flat(512, 8), unroll, "E6", LAYERS_8_OPEN),
+  "ae-mixer-512-k16-unroll": ae(flat(512, 16), unroll, "E6", LAYERS_8_OPEN),
+  "ae-mixer-1024-k8": ae(flat(1024, 8), {}, "E6, E9", LAYERS_8_OPEN),
+  "ae-mixer-1024-k8-unroll": ae(flat(1024, 8), unroll, "E6", LAYERS_8_OPEN),
+  "ae-mixer-1024-k16-unroll": ae(flat(1024, 16), unroll, "E6", LAYERS_8_OPEN),
+  "ae-transformer-1024-unroll-c2": ae(modular(1024), unrollC2, "E7", E7_OPEN),
+  "ae-mixer-1024-encoder-unmasked": ae(unmasked, { decoder: flat(1024) }, "E8"),
+  "ae-mixer-1024-unmasked": ae(unmasked, {}, "E8"),
   ...Object.fromEntries([1, 2, 4, 8, 16].map((headCount) => [
     `ae-mixer-1024-${headCount}-heads`,
-    ae(mixer(1024, SHORT, { headCount }), {}, "by heads, repeated", "E9", E9_OPEN),
+    ae(mixer(1024, SHORT, { headCount }), {}, "E9", E9_OPEN),
   ])),
-  "ae-mixer-512-k8-c4": ae(flat(512, 8), c4, "repeated through 128", "E11"),
-  "ae-mixer-512-k8-unroll-c4": ae(flat(512, 8), unrollC4, "unrolled through 128", "E11"),
-  "ae-transformer-512-unroll-c4": ae(modular(512), unrollC4, "through 128", "E11", KIND_OPEN),
+  "ae-mixer-512-k8-c4": ae(flat(512, 8), c4, "E11"),
+  "ae-mixer-512-k8-unroll-c4": ae(flat(512, 8), unrollC4, "E11"),
+  "ae-transformer-512-unroll-c4": ae(modular(512), unrollC4, "E11", KIND_OPEN),
 };
 
 const T_SMALL_OPEN = "sizes are partly guessed: encoder 128 (c = 2), 16 layers";
 const M_SMALL_OPEN = "sizes are partly guessed: encoder 256 (c = 4), 16 layers, embedding join";
 const MT_OPEN = "widths from an early driver line";
 const E12_OPEN = "the encoder's architecture is not said: here each of both";
-const E16_OPEN = "which rows ran at N = 512 and which at 1024 is not said: here all at both";
+const E13_OPEN = "the join of E13 to E15 is not said: embedding or token";
+const E16_OPEN = "which rows of E12 and E16 ran at N = 512 is not said: all are here, at 1024 too";
 const LARGE_OPEN = "N = 1024 in one script";
 const LOSSLESS_OPEN = "the kernel is given for the decoder alone: here the encoder has it too";
 
@@ -168,33 +188,33 @@ function joined([encoder, join, decoder]: Joined, size: { embeddingSize?: number
 }
 
 function eem(stacks: Joined, ...notes: Notes): PaperModel {
-  return model("EEM", joined(stacks, { embeddingSize: 64 }), notes);
+  return model(joined(stacks, { embeddingSize: 64 }), notes);
 }
 
 /** Encoder and decoder alike, c = 1. */
 function uncompressed(stack: BackboneConfig, ...notes: Notes): PaperModel {
-  return model("EEM", joined([stack, "token", stack], {}), notes);
+  return model(joined([stack, "token", stack], {}), notes);
 }
 
-/** The main mixer EEM at some N and its variants, by what is behind `eem-m-`. */
-function mixerEems(contextLength: number): PaperModels {
-  const variant = (join: Join, encoder: MixerOptions = {}, decoder: MixerOptions = {}) => {
-    const stack = (width: number, options: MixerOptions) =>
-      mixer(width, { ...MAIN, contextLength }, options);
-    const stacks = [stack(256, encoder), join, stack(1024, decoder)] as const;
-    return eem(stacks, "main mixer and its variants", "§2.6, E12, E13, E15, E16", E16_OPEN);
-  };
+/** The main mixer EEM and its variants at some N, by what is behind `eem-m-`. */
+function mixerEems(contextLength: number, ...notes: Notes): PaperModels {
+  const scale = { ...MAIN, contextLength };
+  const pair = (
+    join: Join,
+    encoder: MixerOptions = {},
+    decoder: MixerOptions = {},
+  ): Joined => [mixer(256, scale, encoder), join, mixer(1024, scale, decoder)];
   const [k4, k8, heads4] = [{ kernelSize: 4 }, { kernelSize: 8 }, { headCount: 4 }];
   return {
-    "embedding": variant("embedding"),
-    "embedding-k4": variant("embedding", k4, k4),
-    "embedding-k8": variant("embedding", k8, k8),
-    "embedding-encoder-k8": variant("embedding", k8),
-    "embedding-encoder-4-heads": variant("embedding", heads4),
-    "token": variant("token"),
-    "token-k4": variant("token", k4, k4),
-    "token-k8": variant("token", k8, k8),
-    "linear": variant("linear"),
+    "embedding": eem(pair("embedding"), ...notes),
+    "embedding-k4": eem(pair("embedding", k4, k4), "E16", E16_OPEN),
+    "embedding-k8": eem(pair("embedding", k8, k8), "E16", E16_OPEN),
+    "embedding-encoder-k8": eem(pair("embedding", k8), "E16", E16_OPEN),
+    "embedding-encoder-4-heads": eem(pair("embedding", heads4), "E16", E16_OPEN),
+    "token": eem(pair("token"), ...notes),
+    "token-k4": eem(pair("token", k4, k4), "E16", E16_OPEN),
+    "token-k8": eem(pair("token", k8, k8), "E16", E16_OPEN),
+    "linear": eem(pair("linear"), "E12", E16_OPEN),
   };
 }
 
@@ -207,21 +227,21 @@ const [t256, t512, m256] = [llama(256, MAIN), llama(512, MAIN), mixer(256, MAIN)
 const [t128, t512x24, t1024x24] = [llama(128, MAIN), llama(512, LARGE), llama(1024, LARGE)];
 
 const AUGMENTED_MODELS: PaperModels = {
-  "eem-t": eem([t256, "token", t512], "main transformer", "§2.6, E12–E20"),
-  "eem-t-embedding": eem([t256, "embedding", t512], "448 + 64", "E12", E12_OPEN),
-  "eem-t-linear": eem([t256, "linear", t512], "transformers", "E12", E12_OPEN),
-  "eem-t-small": eem([t128, "token", t256], "small transformer", "§2.6, E14", T_SMALL_OPEN),
-  "eem-t-large": eem([t512x24, "token", t1024x24], "large transformer", "§2.6, E14"),
-  "eem-mt": eem([m256, "embedding", t512], "mixed, 448 + 64", "§2.6, E12, E13", MT_OPEN),
-  "eem-mt-token": eem([m256, "token", t512], "mixed", "E12", E12_OPEN),
-  "eem-mt-linear": eem([m256, "linear", t512], "mixed", "E12", E12_OPEN),
-  ...prefixed("eem-m-", mixerEems(1024)),
-  ...prefixed("eem-m-", mixerEems(512), "-context-512"),
-  "eem-m-small": eem([m256, "embedding", mixer(512, MAIN)], "small mixer", "E14", M_SMALL_OPEN),
-  "large-embedding-4": uncompressed(llama(1024, SHALLOW), "4 layers", "§2.6, E20, E26", LARGE_OPEN),
-  "large-embedding-8": uncompressed(llama(1024, SHORT), "8 layers", "§2.6, E26", LARGE_OPEN),
-  "near-lossless-k4": uncompressed(flat(1024, 4), "kernel 4", "§2.6, E26", LOSSLESS_OPEN),
-  "near-lossless-k8": uncompressed(flat(1024, 8), "kernel 8", "§2.6, E26", LOSSLESS_OPEN),
+  "eem-t": eem([t256, "token", t512], "§2.6, E12–E20"),
+  "eem-t-embedding": eem([t256, "embedding", t512], "E12", E12_OPEN),
+  "eem-t-linear": eem([t256, "linear", t512], "E12", E12_OPEN),
+  "eem-t-small": eem([t128, "token", t256], "§2.6, E14", T_SMALL_OPEN),
+  "eem-t-large": eem([t512x24, "token", t1024x24], "§2.6, E14"),
+  "eem-mt": eem([m256, "embedding", t512], "§2.6, E12, E13", MT_OPEN),
+  "eem-mt-token": eem([m256, "token", t512], "E12", E12_OPEN),
+  "eem-mt-linear": eem([m256, "linear", t512], "E12", E12_OPEN),
+  ...prefixed("eem-m-", mixerEems(1024, "§2.6, E12–E16", `${E13_OPEN}; ${E16_OPEN}`)),
+  ...prefixed("eem-m-", mixerEems(512, "E12, E16", E16_OPEN), "-context-512"),
+  "eem-m-small": eem([m256, "embedding", mixer(512, MAIN)], "§2.6, E14", M_SMALL_OPEN),
+  "large-embedding-4": uncompressed(llama(1024, SHALLOW), "§2.6, E20, E26", LARGE_OPEN),
+  "large-embedding-8": uncompressed(llama(1024, SHORT), "§2.6, E26", LARGE_OPEN),
+  "near-lossless-k4": uncompressed(flat(1024, 4), "§2.6, E26", LOSSLESS_OPEN),
+  "near-lossless-k8": uncompressed(flat(1024, 8), "§2.6, E26", LOSSLESS_OPEN),
 };
 
 /** By name: causal models, autoencoders, EEMs. */

@@ -15,6 +15,8 @@ import {
   compileTrainStep,
   initTrainState,
   stepScalars,
+  type Trainable,
+  type TrainState,
 } from "../../lib/train/mod.ts";
 import { median } from "./_measure.ts";
 
@@ -52,7 +54,7 @@ function configOf(family: "mixer" | "transformer", augmented: boolean, size: Siz
 /** A function that makes some training steps and gives the milliseconds of each. */
 function ourStep(config: ModelConfig, { batch, context, vocab }: Size): () => number[] {
   const step = compileTrainStep(config, { padId: null }, ADAMW_DEFAULTS, "xla");
-  let state = initTrainState(initModel(config, createRandom(1)));
+  let state: TrainState<Trainable> = initTrainState(initModel(config, createRandom(1)));
   const random = createRandom(2);
   const ids = Int32Array.from(
     { length: batch * context },
@@ -64,7 +66,7 @@ function ourStep(config: ModelConfig, { batch, context, vocab }: Size): () => nu
     Array.from({ length: WARM_UP + STEPS }, () => {
       const start = performance.now();
       const scalars = stepScalars(1e-3, updates++);
-      const result = step(state, scalars, idsBN);
+      const result = step(state, {}, scalars, idsBN);
       result.loss.dataSync();
       disposeTree([scalars, result.loss, result.gradientNorm]);
       disposeTree(state);
@@ -73,19 +75,8 @@ function ourStep(config: ModelConfig, { batch, context, vocab }: Size): () => nu
     }).slice(WARM_UP);
 }
 
-function torchStep(family: "mixer" | "transformer", augmented: boolean, size: Size): number[] {
-  const config = {
-    family: family === "mixer" ? "mixer" : "llama",
-    augmented,
-    modelDim: size.width,
-    encoderDim: size.width / 2,
-    embeddingDim: NUMBERS,
-    headCount: HEADS,
-    vocabSize: size.vocab,
-    contextLength: size.context,
-    layerCount: size.layers,
-  };
-  const args = [script, JSON.stringify(config), `${size.batch}`, `${WARM_UP + STEPS}`];
+function torchStep(config: ModelConfig, { batch }: Size): number[] {
+  const args = [script, JSON.stringify(config), `${batch}`, `${WARM_UP + STEPS}`];
   const { stdout, success } = new Deno.Command(python!, { args, stderr: "inherit" }).outputSync();
   if (!success) throw new Error(`${python} could not run ${script}`);
   return (JSON.parse(new TextDecoder().decode(stdout)) as number[]).slice(WARM_UP);
@@ -101,12 +92,13 @@ console.log(
 for (const size of SIZES) {
   for (const family of ["mixer", "transformer"] as const) {
     for (const augmented of [false, true]) {
-      const run = ourStep(configOf(family, augmented, size), size);
+      const config = configOf(family, augmented, size);
+      const run = ourStep(config, size);
       run(); // compiles
       const ours: number[] = [], theirs: number[] = [];
       for (let repetition = 0; repetition < REPETITIONS; repetition++) {
         ours.push(median(run()));
-        if (python !== undefined) theirs.push(median(torchStep(family, augmented, size)));
+        if (python !== undefined) theirs.push(median(torchStep(config, size)));
       }
       const ms = median(ours);
       const rate = (1000 * size.batch * size.context / ms).toFixed(0);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mul, sum, type Tensor, tensor } from "../../lib/engine/mod.ts";
 import {
   attention,
-  causalAttentionMask,
+  attentionMask,
   initAttention,
   rotaryTable,
   rotate,
@@ -46,8 +46,8 @@ onEveryBackend("rotate() makes products depend on distances only", async () => {
   assert.ok(Math.abs(await product(8, 3) - await product(8, 1)) > 1e-2);
 }, once);
 
-onEveryBackend("causalAttentionMask() hides later keys and pads", async () => {
-  const { bias, sees } = causalAttentionMask(3, tensor([1, 1, 1, 0, 0, 1], [2, 3]));
+onEveryBackend("attentionMask() hides later keys and pads", async () => {
+  const { bias, sees } = attentionMask(3, tensor([1, 1, 1, 0, 0, 1], [2, 3]));
   assert.deepEqual(bias.shape, [2, 1, 3, 3]);
   const visible = Array.from(await read(bias), (one) => one === 0 ? 1 : one <= -1e9 ? 0 : NaN);
   // deno-fmt-ignore
@@ -57,7 +57,7 @@ onEveryBackend("causalAttentionMask() hides later keys and pads", async () => {
   ]);
   assert.deepEqual(sees!.shape, [2, 1, 3, 1]);
   assert.deepEqual([...await read(sees!)], [1, 1, 1, 0, 0, 1]);
-  const unpadded = causalAttentionMask(2, null);
+  const unpadded = attentionMask(2, null);
   assert.equal(unpadded.sees, null);
   assert.deepEqual(Array.from(await read(unpadded.bias), (one) => one === 0), [
     true,
@@ -67,10 +67,27 @@ onEveryBackend("causalAttentionMask() hides later keys and pads", async () => {
   ]);
 }, { only: ["cpu", "tensorflow eager"] });
 
+onEveryBackend("attentionMask() without causality hides pads alone", async () => {
+  const { bias, sees } = attentionMask(3, tensor([1, 1, 1, 0, 0, 1], [2, 3]), { causal: false });
+  assert.deepEqual(bias.shape, [2, 1, 3, 3]);
+  const visible = Array.from(await read(bias), (one) => one === 0 ? 1 : one <= -1e9 ? 0 : NaN);
+  // deno-fmt-ignore
+  assert.deepEqual(visible, [
+    1, 1, 1,  1, 1, 1,  1, 1, 1,
+    0, 0, 1,  0, 0, 1,  0, 0, 1,
+  ]);
+  assert.deepEqual([...await read(sees!)], [1, 1, 1, 1, 1, 1]);
+  const nothing = attentionMask(2, tensor([0, 0], [1, 2]), { causal: false });
+  assert.deepEqual([...await read(nothing.sees!)], [0, 0]);
+  const unpadded = attentionMask(2, null, { causal: false });
+  assert.equal(unpadded.sees, null);
+  assert.ok((await read(unpadded.bias)).every((one) => one === 0));
+}, { only: ["cpu", "tensorflow eager"] });
+
 onEveryBackend("attention() gives zero to queries that see no key", async () => {
   const layer = initAttention(createRandom(1), 4, 0.5);
   const x = tensor(normals(24, 1), [3, 2, 4]);
-  const mask = causalAttentionMask(3, tensor([1, 1, 1, 0, 0, 1], [2, 3]));
+  const mask = attentionMask(3, tensor([1, 1, 1, 0, 0, 1], [2, 3]));
   const output = await read(attention(layer, x, 2, rotaryTable(3, 2), mask));
   const isZero = Array.from(
     { length: 6 },
@@ -84,7 +101,7 @@ onEveryBackend("attention() has heads of their own", async () => {
   const identity = tensor([1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1], [4, 4]);
   const one = { weight: identity };
   const x = normals(12, 4);
-  const mask = causalAttentionMask(3, null);
+  const mask = attentionMask(3, null);
   const output = async (values: Float32Array) =>
     await read(attention(
       { query: one, key: one, value: one, output: one },

@@ -1,33 +1,65 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { countElements } from "../../lib/engine/mod.ts";
-import { initModel, parameterCount } from "../../lib/models/mod.ts";
+import { countElements, disposeTree } from "../../lib/engine/mod.ts";
+import {
+  EXPANSIONS,
+  initModel,
+  JOINS,
+  type ModelConfig,
+  parameterCount,
+} from "../../lib/models/mod.ts";
 import { createRandom } from "../../lib/random.ts";
 import { onEveryBackend } from "../_backends.ts";
-import { configOf, GOLDEN_NAMES, loadGolden, type ReferenceConfig } from "./_golden.ts";
-import { TINY_MODELS, transformer } from "./_tiny.ts";
+import { GOLDEN_NAMES, loadGolden } from "./_golden.ts";
+import { LENGTH, lstm, mixer, type StackOf, TINY_MODELS, transformer, WIDTH } from "./_tiny.ts";
 
-const paper: Record<string, { config: ReferenceConfig; total: number }> = JSON.parse(
-  readFileSync(new URL("../golden/models/parameter_counts.json", import.meta.url), "utf8"),
-);
+/** Every stack option, alone and with others. */
+const stacks: readonly StackOf[] = [
+  ...[0, 1, 4].flatMap((headCount) =>
+    [1, 2, 5].map((kernelSize) => (length: number) => mixer(length, { headCount, kernelSize }))
+  ),
+  ...(["rotary", "learned"] as const).flatMap((positions) =>
+    [true, false].map((finalNorm) => (length: number) =>
+      transformer(length, { positions, finalNorm, causal: finalNorm })
+    )
+  ),
+  lstm,
+];
 
-for (const [name, { config, total }] of Object.entries(paper)) {
-  Deno.test(`parameterCount() of the paper's ${name} is PyTorch's`, () => {
-    assert.equal(parameterCount(configOf(config)), total);
-  });
+const sizeOptions = [{}, { embeddingSize: 3 }];
+
+/** Every kind, join and expansion, with and without compression, at equal and other widths. */
+function* everyConfig(): Generator<ModelConfig> {
+  for (const stack of stacks) yield { kind: "causal", backbone: stack(LENGTH) };
+  for (const [index, encoderOf] of stacks.entries()) {
+    const encoder = encoderOf(LENGTH);
+    // The next stack, so that most pairs are of different kinds.
+    const decoderOf = stacks[(index + 1) % stacks.length]!;
+    for (const size of sizeOptions) {
+      for (const width of [WIDTH, 12]) {
+        for (const expansion of EXPANSIONS) {
+          const decoder = { ...decoderOf(LENGTH), width };
+          yield { kind: "autoencoder", encoder, decoder, expansion, ...size };
+        }
+        for (const join of JOINS) {
+          const decoder = { ...decoderOf(LENGTH + (join === "token" ? 1 : 0)), width };
+          yield { kind: "augmented", memory: "zeros", join, decoder, ...size };
+          if (join === "embedding" && width === WIDTH && size.embeddingSize === undefined) continue;
+          yield { kind: "augmented", memory: "embedding", join, encoder, decoder, ...size };
+        }
+      }
+    }
+  }
 }
 
 onEveryBackend("parameterCount() counts the tree that initModel() makes", () => {
   const configs = [
+    ...everyConfig(),
     ...Object.values(TINY_MODELS),
     ...GOLDEN_NAMES.map((name) => loadGolden(name).config),
-    { kind: "augmented", memory: "zeros", decoder: transformer(6) } as const,
   ];
   for (const config of configs) {
-    assert.equal(
-      parameterCount(config),
-      countElements(initModel(config, createRandom(1))),
-      JSON.stringify(config),
-    );
+    const params = initModel(config, createRandom(1));
+    assert.equal(parameterCount(config), countElements(params), JSON.stringify(config));
+    disposeTree(params);
   }
 }, { only: ["cpu"] });

@@ -1,9 +1,9 @@
 """Times PyTorch's training step of the models in models_golden.py, for tests/bench/training_bench.ts.
 
-    python training_step.py '{"family": "mixer", "augmented": false, …}' BATCH STEPS
+    python training_step.py '{"kind": "causal", "backbone": {…}}' BATCH STEPS
 
 prints the milliseconds of each step (forward, backward, clipping, AdamW; eager, float32) as JSON.
-The config is that of models_golden.py. Needs torch.
+Model configurations are the library's. Needs torch.
 """
 
 import json
@@ -13,7 +13,7 @@ import time
 import torch
 from torch import nn
 
-from models_golden import CLIP_NORM, LEARNING_RATE, build, losses
+from models_golden import CLIP_NORM, LEARNING_RATE, build, input_sizes, losses
 
 config = json.loads(sys.argv[1])
 batch, steps = int(sys.argv[2]), int(sys.argv[3])
@@ -22,7 +22,8 @@ model = build(config)
 for parameter in model.parameters():
     nn.init.normal_(parameter, 0.0, 0.02)
 optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.0)
-ids = torch.randint(2, config["vocabSize"], (batch, config["contextLength"]))
+vocab, length = input_sizes(config)
+ids = torch.randint(2, vocab, (batch, length))
 milliseconds = []
 for _ in range(steps):
     start = time.perf_counter()
