@@ -26,7 +26,8 @@ export const autoencoderArm = {
     }`,
   kernel: (kernel: number, width: number, expansion: Expansion) =>
     `mixer, kernel ${kernel}, ${width} wide, ${expansion}`,
-  bottleneck: (wide: number, narrow: number) => `transformer, ${wide} → ${narrow} → ${wide}`,
+  bottleneck: (wide: number, narrow: number) =>
+    `unrolled transformer, ${wide} → ${narrow} → ${wide}`,
   few: (what: string, numbers: number) => `${what}, ${numbers} numbers`,
   encoderUnmasked: "mixer, encoder unmasked",
   unmasked: "mixer, nothing masked",
@@ -109,6 +110,7 @@ function autoencoderArms(preset: AutoencoderPreset): Arm[] {
     ...[middle, large].flatMap((kernel) => kernels(kernel, wide)),
     // E7
     arm(names.bottleneck(wide, base), transformer(wide), transformer(wide), {
+      ...unroll,
       embeddingSize: base,
     }),
     // E8

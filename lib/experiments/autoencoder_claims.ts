@@ -14,7 +14,7 @@ export const CLOSE_NATS = 0.05;
 export function autoencoderFigures(
   { widths, headCount, attentionHeads, mixingHeads, kernelSizes, embeddingSize }: AutoencoderPreset,
 ) {
-  const [narrow, base, wide] = widths;
+  const [, base, wide] = widths;
   const [, middle, large] = kernelSizes;
   const plain = names.plain("mixer", base);
   return {
@@ -31,9 +31,8 @@ export function autoencoderFigures(
         names.kernel(middle, base, "repeat"),
       ],
       "through a narrow vector": [
-        names.plain("transformer", base),
+        names.heads("transformer", headCount),
         names.bottleneck(wide, base),
-        names.plain("transformer", narrow),
       ],
     },
     unrolling: {
@@ -194,8 +193,8 @@ export function autoencoderClaims(
     ),
     below(
       "E7",
-      `transformer: ${base} wide and uncompressed below ${wide} → ${base} → ${wide}`,
-      transformer(base),
+      `unrolled transformer: ${base} wide and uncompressed below ${wide} → ${base} → ${wide}`,
+      attention(headCount),
       loss(names.bottleneck(wide, base)),
     ),
     below(
