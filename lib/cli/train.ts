@@ -12,7 +12,7 @@ import {
 } from "../experiments/mod.ts";
 import { liveProgress } from "../figures/mod.ts";
 import { bitsPerByte } from "../measure/mod.ts";
-import { backboneConfig, type ModelConfig } from "../models/mod.ts";
+import { backboneConfig, EXPANSIONS, JOINS, type ModelConfig } from "../models/mod.ts";
 import { TEXT_UNITS } from "../text/mod.ts";
 import { ADAMW_DEFAULTS } from "../train/mod.ts";
 import { type CommandSpec, type OptionValues, parseCommand, runCommand } from "./_args.ts";
@@ -34,21 +34,39 @@ const spec = {
     },
     model: {
       type: "choice",
-      choices: ["clm", "eem", "zeros"],
+      choices: ["clm", "eem", "zeros", "autoencoder"],
       default: "clm",
-      description: "causal, encoder-augmented, or the EEM's decoder with a slot of zeros",
+      description: "causal, encoder-augmented, the EEM's decoder fed with zeros, or autoencoder",
     },
     family: {
       type: "choice",
-      choices: ["mixer", "transformer"],
+      choices: ["mixer", "transformer", "lstm"],
       default: "mixer",
       description: "architecture of every stack",
     },
     width: { type: "integer", min: 2, default: 128, description: "of the (causal) decoder" },
-    encoderWidth: { type: "integer", min: 2, default: 64, description: "of the EEM's encoder" },
+    encoderWidth: {
+      type: "integer",
+      min: 2,
+      default: 64,
+      description: "of the encoder of an EEM or autoencoder",
+    },
     embeddingSize: { type: "integer", min: 1, default: 8, description: "numbers in the embedding" },
+    join: {
+      type: "choice",
+      choices: JOINS,
+      default: "token",
+      description: "how an EEM's embedding meets the tokens",
+    },
+    expansion: {
+      type: "choice",
+      choices: EXPANSIONS,
+      default: "repeat",
+      description: "how an autoencoder's embedding becomes a sequence",
+    },
     layers: { type: "integer", min: 1, default: 4, description: "blocks of each stack" },
     heads: { type: "integer", min: 1, default: 4, description: "attention heads (transformer)" },
+    kernel: { type: "integer", min: 1, default: 1, description: "channels mixed at once (mixer)" },
     context: { type: "integer", min: 2, default: 128, description: "tokens a sample, N" },
     vocabulary: { type: "integer", min: 258, default: 4096, description: "tokenizer entries" },
     unit: {
@@ -184,26 +202,29 @@ function runSpec(options: Options): RunSpec {
 }
 
 function modelConfig(options: Options): ModelConfig {
-  const { family, context, layers, heads, vocabulary } = options;
+  const { family, context, layers, heads, kernel, vocabulary, embeddingSize, join } = options;
   const shared = { vocabSize: vocabulary, layerCount: layers, headCount: heads };
-  const backbone = (width: number, contextLength: number) =>
-    backboneConfig(family, { ...shared, width, contextLength });
+  const backbone = (width: number, contextLength: number) => {
+    const plain = backboneConfig(family, { ...shared, width, contextLength });
+    return plain.architecture === "mixer" && kernel > 1 ? { ...plain, kernelSize: kernel } : plain;
+  };
+  const encoder = backbone(options.encoderWidth, context);
   if (options.model === "clm") {
     return { kind: "causal", backbone: backbone(options.width, context) };
   }
-  const decoder = backbone(options.width, context + 1);
+  if (options.model === "autoencoder") {
+    const { expansion, width } = options;
+    const decoder = backbone(width, context);
+    return { kind: "autoencoder", encoder, decoder, expansion, embeddingSize };
+  }
   const augmented = {
     kind: "augmented",
-    decoder,
+    decoder: backbone(options.width, join === "token" ? context + 1 : context),
+    ...(join === "token" ? {} : { join }),
     outerInitialization: options.initialization,
   } as const;
-  if (options.model === "zeros") return { ...augmented, memory: "zeros" };
-  return {
-    ...augmented,
-    memory: "embedding",
-    encoder: backbone(options.encoderWidth, context),
-    embeddingSize: options.embeddingSize,
-  };
+  if (options.model === "eem") return { ...augmented, memory: "embedding", encoder, embeddingSize };
+  return { ...augmented, memory: "zeros", ...(join === "embedding" ? { embeddingSize } : {}) };
 }
 
 if (import.meta.main) await runCommand(main);

@@ -42,7 +42,7 @@ export async function assertDependence(
   logitsOf: LogitsOf,
   positions: number,
   expected: (token: number, position: number) => boolean,
-  what?: string,
+  what = "what logits depend on",
 ): Promise<void> {
   const rows = Array.from(
     { length: LENGTH },
@@ -52,6 +52,9 @@ export async function assertDependence(
 }
 
 /** Every position sees its own token and all before it, and no later one. */
-export async function assertCausal(logitsOf: LogitsOf, what?: string): Promise<void> {
+export async function assertCausal(
+  logitsOf: LogitsOf,
+  what = "what logits depend on",
+): Promise<void> {
   await assertDependence(logitsOf, LENGTH - 1, (token, position) => token <= position, what);
 }

@@ -1,6 +1,6 @@
 """Golden values for the models and the optimizer, from an independent PyTorch implementation.
 
-Run (any machine, CPU, about a minute):
+Run (any machine, CPU, about half a minute):
 
     pip install torch==2.15.0 safetensors==0.8.0 numpy
     python tests/reference/models_golden.py                      # writes tests/golden/models/
@@ -8,7 +8,8 @@ Run (any machine, CPU, about a minute):
     python tests/reference/models_golden.py --compare-with-transformers
 
 The second form writes nothing: it checks the Llama block below against Hugging Face's LlamaModel
-and prints the largest differences. Convolutions and LSTMs are torch's own.
+and prints the largest differences. Names (`lstm_clm`, `parameter_counts`) as arguments of the first
+form write these files alone. Convolutions and LSTMs are torch's own.
 
 Section numbers refer to the specification the README's citations use. Model configurations are the
 library's JSON, key for key: the constructors below take them as keyword arguments.
@@ -24,12 +25,12 @@ For each model M of `MODELS`:
     afterSteps/<name>         the weights after `training.steps` AdamW steps on batches[0]. Compare
                               where the gradient is exactly 0 (must not move) or above
                               NEGLIGIBLE_GRADIENT: between, it is 0 in exact arithmetic (a bias that
-                              every later norm removes) and AdamW turns its rounding noise into steps
+                              every later norm removes), and AdamW makes steps of its rounding noise
     batches       [5,B,N] i32 token ids; batches[0] is the fixed batch, right padded for mixer CLMs,
                               left padded for all others (§2.8)
     logits        [B,S,V]     on batches[0]; S = N+1 for an EEM with token concatenation (slot 0 is
                               the memory slot), N for all others
-    tokenLosses   [B,P]       nats; P = N for autoencoders (target t in column t), N-1 for all others
+    tokenLosses   [B,P]       nats; P = N for autoencoders (target t in column t), N-1 for others
                               (target t in column t-1); 0 where not scored
     scored        [B,P] i32   1 where the target is not the pad id
     loss          [1]         sum(tokenLosses) / sum(scored): one mean over the whole batch, as
@@ -42,16 +43,16 @@ For each model M of `MODELS`:
     stepLosses    [steps]     the loss before each of the AdamW steps on batches[0]
     stepGradientNorms [steps] the global L2 norm of the gradients before clipping
     curveLosses   [50]        from the starting weights, step s trains on batches[s % 5]
-                  Frozen parts (`frozen` in M.json) have weights, but no gradients and no afterSteps.
+                  Frozen parts (`frozen` in M.json) have weights, no gradients and no afterSteps.
 
 `M.json`          the model's configuration (`model`), parameter names with their stored shapes,
                   optimizer and schedule, versions, and `float32Deviation`: how far the same
                   computation in torch's float32 lands from the stored values (a floor for a test's
                   tolerance).
 
-`parameter_counts.json`   by name, how many parameters each configuration of `paper_models.json` has,
-                  which tests/reference/paper_models.ts writes into the same folder; from models on
-                  torch's meta device.
+`parameter_counts.json`   by name, how many parameters each configuration of `paper_models.json`
+                  has, which tests/reference/paper_models.ts writes into the same folder; from
+                  models on torch's meta device.
 
 Conventions of the stored tensors
 ---------------------------------
@@ -427,7 +428,7 @@ class AugmentedDecoder(nn.Module):
         return self.down(state) if hasattr(self, "down") else state
 
     def memory(self, ids):
-        """What the decoder is handed: a slot, columns beside the tokens, or what is added to them."""
+        """What the decoder gets: a slot, columns beside the tokens, or what is added to them."""
         memory = self.embedding(ids)
         if hasattr(self, "up"):
             memory = self.up(memory)
@@ -560,9 +561,10 @@ MODELS = {
     "transformer_eem_embedding_join": eem(
         transformer(5, 4, heads=1), transformer(5), join="embedding", embeddingSize=3
     ),
-    # Without down and up, the encoder's whole state is the embedding (c = 1). Mixing biases of a flat
-    # encoder would reach the decoder's norms as they are and cancel there: gradients of 0 by luck.
+    # Without down and up, the encoder's whole state is the embedding (c = 1).
     "transformer_eem_linear_join": eem(transformer(5, 4, heads=1), transformer(5), join="linear"),
+    # Heads, since a flat encoder's mixing biases would reach the decoder's norms as they are and
+    # cancel there: gradients that are 0 by luck.
     "mixer_eem_uncompressed": eem(mixer(5, 6, headCount=2), mixer(6, 6)),
     "mixer_eem_uncompressed_embedding_join": eem(mixer(5, 4), mixer(5, 8), join="embedding"),
     "mixer_transformer_eem": eem(mixer(5, 6), transformer(6), embeddingSize=4),
