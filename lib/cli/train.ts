@@ -17,7 +17,8 @@ import { TEXT_UNITS } from "../text/mod.ts";
 import { ADAMW_DEFAULTS } from "../train/mod.ts";
 import { type CommandSpec, type OptionValues, parseCommand, runCommand } from "./_args.ts";
 
-const spec = {
+/** The command line of the task. */
+export const trainCommand = {
   name: "deno task train",
   summary: "Trains one model, or goes on with a run that was interrupted.",
   options: {
@@ -120,10 +121,10 @@ const spec = {
 /** Exit code after Ctrl-C, as shells have it. */
 const INTERRUPTED = 130;
 
-type Options = OptionValues<typeof spec.options>;
+type Options = OptionValues<typeof trainCommand.options>;
 
 async function main(argv: readonly string[]): Promise<number> {
-  const { options } = parseCommand(spec, argv);
+  const { options } = parseCommand(trainCommand, argv);
   await initEngine({ backend: options.backend });
   const progress = liveProgress();
   let stopped = "";
@@ -201,7 +202,8 @@ function runSpec(options: Options): RunSpec {
   };
 }
 
-function modelConfig(options: Options): ModelConfig {
+/** The model that options describe. */
+export function modelConfig(options: Options): ModelConfig {
   const { family, context, layers, heads, kernel, vocabulary, embeddingSize, join } = options;
   const shared = { vocabSize: vocabulary, layerCount: layers, headCount: heads };
   const backbone = (width: number, contextLength: number) => {

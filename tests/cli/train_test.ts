@@ -2,8 +2,18 @@ import assert from "node:assert/strict";
 import { symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseCommand } from "../../lib/cli/_args.ts";
+import { modelConfig, trainCommand } from "../../lib/cli/train.ts";
+import { checkModelSizes, type ModelConfig, sampleLength, stacksOf } from "../../lib/models/mod.ts";
 import { tinyCorpus } from "../experiments/_tiny.ts";
 import { withFiles } from "../text/_temporary.ts";
+
+/** The model of a command line, with its sizes checked. */
+function modelOf(...argv: string[]): ModelConfig {
+  const model = modelConfig(parseCommand(trainCommand, argv).options);
+  checkModelSizes(model);
+  return model;
+}
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -49,4 +59,30 @@ Deno.test({
       assert.ok(checkpoint!.startsWith(join(folder, "runs")), last);
       assert.ok((await Deno.stat(checkpoint!)).size > 0);
     }),
+});
+
+for (const family of ["mixer", "transformer", "lstm"]) {
+  for (const model of ["clm", "eem", "zeros", "autoencoder"]) {
+    Deno.test(`deno task train --model ${model} --family ${family} makes such a model`, () => {
+      const config = modelOf("--model", model, "--family", family, "--context", "24");
+      const kinds = { clm: "causal", eem: "augmented", zeros: "augmented", autoencoder: model };
+      assert.equal(config.kind, kinds[model as keyof typeof kinds]);
+      assert.equal(sampleLength(config), 24);
+      assert.ok(stacksOf(config).every(({ architecture }) => architecture === family));
+    });
+  }
+}
+
+Deno.test("deno task train hands joins, expansions and kernels on", () => {
+  for (const join of ["embedding", "linear"]) {
+    for (const model of ["eem", "zeros"]) {
+      const config = modelOf("--model", model, "--join", join, "--kernel", "4");
+      assert.ok(config.kind === "augmented" && config.join === join);
+      assert.equal(sampleLength(config), 128);
+      const [stack] = stacksOf(config);
+      assert.ok(stack!.architecture === "mixer" && stack!.kernelSize === 4);
+    }
+  }
+  const config = modelOf("--model", "autoencoder", "--expansion", "unroll");
+  assert.ok(config.kind === "autoencoder" && config.expansion === "unroll");
 });
