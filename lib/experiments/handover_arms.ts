@@ -13,6 +13,7 @@ import {
   type BackboneConfig,
   backboneConfig,
   type Join,
+  JOINS,
   type ModelConfig,
 } from "../models/mod.ts";
 import { type Arm, scaleSteps, seedSpecs } from "./arms.ts";
@@ -116,10 +117,8 @@ function joinSpecs(sizes: HandoverPreset["joins"]): RunSpec[] {
       arm(architecture, handoverArm.clm(architecture), causal(architecture))
     ),
     // E12, E13
-    ...(["token", "embedding", "linear"] as const).map((join) => pair("mixer", "mixer", join)),
-    ...(["token", "embedding", "linear"] as const).map((join) =>
-      pair("mixer", "transformer", join)
-    ),
+    ...JOINS.map((join) => pair("mixer", "mixer", join)),
+    ...JOINS.map((join) => pair("mixer", "transformer", join)),
     pair("transformer", "transformer", "token"),
     arm("transformer", handoverArm.likeCausal, {
       ...augmented(encoder("transformer"), "transformer", "token"),
