@@ -1,7 +1,7 @@
 /** The data of a run: a corpus by name, made into windows once for all runs that share it. */
 
 import { UserError } from "../errors.ts";
-import { createRandom } from "../random.ts";
+import { createRandom, type Random } from "../random.ts";
 import {
   latentLength,
   latentSequences,
@@ -105,13 +105,41 @@ function prepareSequences(
   checkCount("heldOutWindows", heldOutWindows);
   const random = createRandom(sequenceSeed);
   const train = latentSequences(source, trainWindows, random.stream("train"));
-  const heldOut = latentSequences(source, heldOutWindows, random.stream("held out"));
+  const heldOut = unseenSequences(source, train, heldOutWindows, random.stream("held out"));
   return {
     corpusKey: "latent sequences",
     tokenizer: null,
     training: { train, heldOut, padId: null },
     bytesPerToken: 1,
   };
+}
+
+/**
+ * Sequences that training does not have, so that nothing learned by heart helps.
+ *
+ * @throws UserError when most of all possible sequences are in the training data.
+ */
+function unseenSequences(
+  source: LatentSource,
+  train: Windows,
+  count: number,
+  random: Random,
+): Windows {
+  const textOf = (windows: Windows, row: number) => {
+    const start = row * windows.contextLength;
+    return windows.ids.subarray(start, start + windows.contextLength).join(" ");
+  };
+  const seen = new Set(Array.from({ length: train.count }, (_, row) => textOf(train, row)));
+  const drawn = latentSequences(source, 2 * count, random);
+  const rows = [...Array(drawn.count).keys()].filter((row) => !seen.has(textOf(drawn, row)));
+  if (rows.length < count) {
+    throw new UserError(
+      `${source.latentBits} latent bits: expected ${count} held-out sequences that are not among ` +
+        `the ${train.count} of training, found ${rows.length} in ${drawn.count}; ` +
+        "use more bits or fewer training sequences",
+    );
+  }
+  return pickWindows(drawn, rows.slice(0, count));
 }
 
 /** The targets that are scored: not the first position, not a pad. */

@@ -27,7 +27,8 @@ type Family = "mixer" | "transformer";
 
 /** Names of arms; unique over the notebook. */
 export const handoverArm = {
-  clm: (architecture: string) => `CLM, ${architecture}`,
+  /** Not the causal models of notebook 02, whose encoders are frozen here. */
+  clm: (architecture: string) => `${architecture} CLM`,
   join: (encoder: Family, decoder: Family, join: Join) => `${encoder} → ${decoder}, ${join}`,
   /** Embedding and head start as the CLM's do, which makes the two comparable. */
   likeCausal: "transformer → transformer, token, started like the CLM",
@@ -39,7 +40,8 @@ export const handoverArm = {
   noEncoder: "no encoder",
   inverse: (source: string) => `autoencoder on the frozen encoder of: ${source}`,
   scanned: (numbers: number) => `${numbers} ${numbers === 1 ? "number" : "numbers"}`,
-  latent: (bits: number, numbers: number) => `${bits} bits, ${numbers} numbers`,
+  latent: (bits: number, numbers: number) =>
+    `${bits} bits, ${numbers} ${numbers === 1 ? "number" : "numbers"}`,
 } as const;
 
 /** All runs of the notebook, arm by arm; those whose encoders others take over come first. */
@@ -149,6 +151,7 @@ export function frozenSources({ widths, kernelSizes }: AutoencoderPreset): strin
   ];
 }
 
+/** The encoder's whole state is handed over, as in the original scripts (c = 1). */
 function frozenSpecs(sizes: HandoverPreset["frozen"]): RunSpec[] {
   const { data, widths, layerCount, peakRates } = sizes;
   const { vocabSize, contextLength } = data;
@@ -170,7 +173,6 @@ function frozenSpecs(sizes: HandoverPreset["frozen"]): RunSpec[] {
       memory: "embedding",
       encoder,
       decoder: decoder(layers),
-      embeddingSize: sizes.frozenSize,
       ...(readPosition === -1 ? {} : { readPosition }),
     }) satisfies AugmentedDecoderConfig;
   const arm = (name: string, model: ModelConfig, source?: readonly RunSpec[]): RunSpec[] =>
@@ -194,13 +196,14 @@ function frozenSpecs(sizes: HandoverPreset["frozen"]): RunSpec[] {
   const causal = specsOf(causalName);
   const plain = sources[0]!.encoder;
   const trained = arm(handoverArm.trained(sources[0]!.name), augmented(plain));
-  const inverse = (source: readonly RunSpec[], name: string): RunSpec[] => {
+  const inverse = (source: readonly RunSpec[], name: string, readPosition: -1 | -2 = -1) => {
     const stack: BackboneConfig = { ...decoder(layerCount), contextLength };
     const model: ModelConfig = {
       kind: "autoencoder",
       encoder: plain,
       decoder: stack,
       expansion: "repeat",
+      ...(readPosition === -1 ? {} : { readPosition }),
     };
     return arm(handoverArm.inverse(name), model, source);
   };
@@ -220,8 +223,8 @@ function frozenSpecs(sizes: HandoverPreset["frozen"]): RunSpec[] {
       decoder: decoder(layerCount),
     }),
     ...inverse(sources[0]!.specs, sources[0]!.name),
-    ...inverse(trained, "an EEM"),
-    ...inverse(causal, causalName),
+    ...inverse(trained, handoverArm.trained(sources[0]!.name)),
+    ...inverse(causal, causalName, -2),
   ];
 }
 

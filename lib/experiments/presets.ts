@@ -145,7 +145,7 @@ const SHORT: AutoencoderPreset = {
   attentionHeads: [2, 4, 8, 16],
   mixingHeads: [1, 2, 4, 8, 16],
   kernelSizes: [4, 8, 16],
-  embeddingSize: 16,
+  embeddingSize: 4,
   peakRates: { mixer: 5e-3, transformer: 5e-3 },
   batchSize: 64,
   steps: 600,
@@ -199,7 +199,7 @@ export type HandoverPreset = Readonly<{
       peakRates: Readonly<Record<"mixer" | "transformer" | "lstm", number>>;
     }>;
   /** Frozen encoders, from this preset's autoencoders and causal models. */
-  frozen: AutoencoderPreset & Readonly<{ frozenSize: number }>;
+  frozen: AutoencoderPreset;
   /** Loss against the embedding's size, on text. */
   scan: AutoencoderPreset & Readonly<{ embeddingSizes: readonly number[] }>;
   /** The same on sequences of a known number of bits. */
@@ -241,7 +241,7 @@ const JOINS: HandoverPreset["joins"] = {
 };
 
 const LATENT: HandoverPreset["latent"] = {
-  latentBits: [8, 16, 24],
+  latentBits: [16, 24, 32],
   blockCount: 8,
   blockLength: 2,
   embeddingSizes: [1, 2, 4, 8, 16],
@@ -265,13 +265,13 @@ const SHORT_PAPER = AUTOENCODER_PRESETS.paper;
 export const HANDOVER_PRESETS: Readonly<Record<PresetName, HandoverPreset>> = {
   quick: {
     joins: { ...JOINS, ...QUICK, data: { ...JOINS.data, heldOutWindows: 128 } },
-    frozen: { ...SHORT_QUICK, frozenSize: 16 },
+    frozen: SHORT_QUICK,
     scan: { ...SHORT_QUICK, embeddingSizes: [1, 4, 16] },
-    latent: { ...LATENT, ...QUICK, latentBits: [16], embeddingSizes: [1, 4, 16] },
+    latent: { ...LATENT, ...QUICK, latentBits: [24], embeddingSizes: [1, 4, 16] },
   },
   small: {
     joins: JOINS,
-    frozen: { ...SHORT, frozenSize: 16 },
+    frozen: SHORT,
     scan: { ...SHORT, embeddingSizes: [1, 2, 4, 8, 16, 32] },
     latent: LATENT,
   },
@@ -290,7 +290,7 @@ export const HANDOVER_PRESETS: Readonly<Record<PresetName, HandoverPreset>> = {
       evaluateEvery: 4000,
       seeds: [42, 43, 44],
     },
-    frozen: { ...SHORT_PAPER, frozenSize: 128 },
+    frozen: SHORT_PAPER,
     scan: { ...SHORT_PAPER, embeddingSizes: [8, 16, 32, 64, 128, 256] },
     latent: { ...LATENT, seeds: [42, 43, 44], steps: 20_000, warmupSteps: 500 },
   },

@@ -52,6 +52,8 @@ export type AutoencoderConfig = Readonly<{
   expansion: Expansion;
   /** Numbers between down and up; absent: neither of them. */
   embeddingSize?: number;
+  /** As an augmented decoder's: −2 for an encoder that was trained as a causal model (§2.7). */
+  readPosition?: -1 | -2;
   /**
    * How a transformer encoder's token embedding starts: `outer` (the default) N(0, 1), for a table
    * of its own beside the stack; `inner` N(0, 0.02²), as within a whole Llama model.
@@ -106,9 +108,8 @@ export function autoencoderLogits(
 ): Tensor {
   const embeddedNBD = embedTokens(params.encoder, idsNB);
   const encodedNBD = hiddenStates(config.encoder, params.encoder, embeddedNBD, visibleBN);
-  const bridged = params.bridge === undefined
-    ? statesAt(encodedNBD, -1)
-    : linear(params.bridge, statesAt(encodedNBD, -1));
+  const stateBD = statesAt(encodedNBD, config.readPosition ?? -1);
+  const bridged = params.bridge === undefined ? stateBD : linear(params.bridge, stateBD);
   const eBD = params.down === undefined || params.up === undefined
     ? bridged
     : linear(params.up, linear(params.down, bridged));

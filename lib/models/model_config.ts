@@ -112,6 +112,7 @@ const MODELS: Readonly<Record<string, Fields>> = {
     expansion: required(oneOf(EXPANSIONS)),
     embeddingSize: optional(number),
     embedding: optional(oneOf(["outer", "inner"])),
+    readPosition: optional(oneOf([-1, -2])),
   } satisfies FieldsOf<AutoencoderConfig>,
   augmented: AUGMENTED,
 };

@@ -1,0 +1,181 @@
+/** Results of planned runs that were never trained: the specifications are real, the numbers made up. */
+
+import assert from "node:assert/strict";
+import { type ClaimRow, validateClaims } from "../../lib/experiments/claims.ts";
+import type { RunResult } from "../../lib/experiments/run.ts";
+import type { RunSpec } from "../../lib/experiments/run_spec.ts";
+import type { RunRecord } from "../../lib/experiments/run_store.ts";
+import { embeddingSize } from "../../lib/models/mod.ts";
+
+/**
+ * What a run measures, and its claims may read. Losses in nats per token: at the end, a third of the
+ * way, at the end with a rounded embedding; the largest gradient norm after the warm-up.
+ */
+export type Quantity = "end" | "third" | "norm" | `${number} bits`;
+
+/** The number that a run of an arm measures; the place of its seed among the seeds counts from 0. */
+export type Made = (arm: string, quantity: Quantity, place: number) => number;
+
+/** One result a specification. What no claim may read is not a number. */
+export function makeResults(specs: readonly RunSpec[], made: Made): RunResult[] {
+  const places = new Map<string, number>();
+  return specs.map((spec) => {
+    const label = `${spec.family}, ${spec.arm}`;
+    const place = places.get(label) ?? 0;
+    places.set(label, place + 1);
+    const of = (quantity: Quantity) => made(spec.arm, quantity, place);
+    const config = { id: `${label} ${place}`, spec, facts: factsOf(spec), ...MACHINE };
+    return { config, records: recordsOf(spec, of), source: "stored" };
+  });
+}
+
+const MACHINE = { backend: "cpu", git: "abc" };
+
+function factsOf({ data, training }: RunSpec): RunResult["config"]["facts"] {
+  return {
+    parameterCount: 1000,
+    embeddingSize: embeddingSize(training.model),
+    bytesPerToken: 3.92,
+    meanRealTokens: data.contextLength,
+    trainWindows: 9,
+    heldOutWindows: data.heldOutWindows,
+  };
+}
+
+function recordsOf(
+  { data, training, quantizedBits }: RunSpec,
+  of: (quantity: Quantity) => number,
+): RunRecord[] {
+  const { batchSize, evaluateEvery, schedule: { steps, warmupSteps } } = training;
+  const at = (step: number) => ({ step, tokens: step * batchSize * data.contextLength });
+  const norms: [step: number, norm: number][] = [
+    [warmupSteps, NaN],
+    [warmupSteps + 1, of("norm") - 0.5],
+    [Math.round(steps / 2), of("norm")],
+    [steps, of("norm") - 0.5],
+  ];
+  const records: RunRecord[] = norms.map(([step, gradientNorm]) => ({
+    type: "train",
+    ...at(step),
+    lossNats: NaN,
+    gradientNorm,
+    learningRate: NaN,
+    tokensPerSecond: NaN,
+  }));
+  const evaluated = Array.from(
+    { length: Math.ceil(steps / evaluateEvery) },
+    (_, i) => Math.min((i + 1) * evaluateEvery, steps),
+  );
+  const distance = (step: number) => Math.abs(step - steps / 3);
+  const third = evaluated.reduce((nearest, step) =>
+    distance(step) < distance(nearest) ? step : nearest
+  );
+  for (const step of evaluated) {
+    const lossNats = step === steps ? of("end") : step === third ? of("third") : NaN;
+    records.push({ type: "evaluation", ...at(step), lossNats, scoredTokens: 1000 });
+  }
+  for (const bits of quantizedBits) {
+    const lossNats = of(`${bits} bits`);
+    records.push({ type: "measurement", what: "quantized embedding", bits, lossNats });
+  }
+  return [...records, { type: "end", ...at(steps), reason: "finished" }];
+}
+
+/** Reads a made-up number; the quantity is `end` unless named. */
+export type Reader = (arm: string, quantity?: Quantity) => number;
+
+/** A claim as the paper makes it. */
+export type PaperClaim = Readonly<{
+  /** Its row in the paper's table (paper §9), or the section that it stands in. */
+  experiment: string;
+  /** What no wording of the claim can do without. */
+  words: readonly string[];
+  /** Above 0 when the paper is right; near 0 for `close`, whose sign means nothing. */
+  effect: (of: Reader) => number;
+  kind?: "close";
+}>;
+
+type ClaimsOf = (made: Made) => readonly ClaimRow[];
+type Input = readonly [arm: string, quantity: Quantity];
+
+const title = ({ experiment, claim }: ClaimRow) => `${experiment}: ${claim}`;
+
+/** Differences between two of three arms are sometimes their spread: one world is too few. */
+const WORLDS = 6;
+
+/**
+ * Checks that the rows are the paper's claims, one each: in worlds of numbers that all differ, and
+ * whenever one of them is raised or lowered by far, every row shows its claim's effect, so that
+ * exactly those change that are about the number.
+ */
+export function assertEffects(
+  claimsOf: ClaimsOf,
+  inputs: readonly Input[],
+  paper: readonly PaperClaim[],
+): void {
+  const rowsIn = (world: World) =>
+    claimsOf((arm, quantity) => world.get([arm, quantity].join()) ?? NaN);
+  const worlds = Array.from({ length: WORLDS }, (_, index) => {
+    const numbers = inputs.map((input, i) => [input.join(), 3 + Math.sin(index + i * i)] as const);
+    const world: World = new Map(numbers);
+    return { world, rows: rowsIn(world) };
+  });
+  const { world, rows } = worlds[0]!;
+  validateClaims(rows, "claims");
+  const order = rows.map((row, i) => {
+    const claims = paper.filter((claim) =>
+      claim.experiment === row.experiment &&
+      worlds.every(({ world, rows }) => shows(rows[i]!, claim, world))
+    );
+    assert.equal(claims.length, 1, `${title(row)}: is ${claims.length} of the paper's effects`);
+    for (const word of claims[0]!.words) {
+      assert.ok(
+        row.claim.toLowerCase().includes(word.toLowerCase()),
+        `${title(row)}: no "${word}"`,
+      );
+    }
+    return claims[0]!;
+  });
+  const missing = paper.filter((claim) => !order.includes(claim));
+  assert.deepEqual(missing.map(({ experiment, words }) => [experiment, ...words]), []);
+  assert.equal(rows.length, paper.length, "a claim stands there twice");
+
+  for (const input of inputs.map((input) => input.join())) {
+    for (const change of [1000, -1000]) {
+      const changed = new Map([...world, [input, world.get(input)! + change]]);
+      rowsIn(changed).forEach((row, i) => {
+        const what = `${title(row)}: ${row.ours} with ${input} changed by ${change}`;
+        assert.ok(shows(row, order[i]!, changed), what);
+      });
+    }
+  }
+}
+
+type World = ReadonlyMap<string, number>;
+
+function shows({ ours }: ClaimRow, { effect, kind }: PaperClaim, world: World): boolean {
+  const expected = effect((arm, quantity = "end") => world.get([arm, quantity].join()) ?? NaN);
+  const isNear = (a: number) => Math.abs(a - expected) < 1e-9 * (1 + Math.abs(expected));
+  return isNear(ours!) || (kind === "close" && isNear(-ours!));
+}
+
+/** Asserts the verdict of every row. */
+export function assertVerdicts(rows: readonly ClaimRow[], expected: ClaimRow["verdict"]): void {
+  for (const row of rows) {
+    assert.equal(row.verdict, expected, `${title(row)}: ${row.ours}, [${row.interval}]`);
+  }
+}
+
+/**
+ * Seeds that nearly agree: each has a part of its own that all arms share, which differences between
+ * them do not show, and a small one that is the arm's. `isShared` says which arms have the first.
+ */
+export function withSeeds(
+  loss: (arm: string, quantity: Quantity) => number,
+  isShared: (arm: string) => boolean = () => true,
+): Made {
+  return (arm, quantity, place) => {
+    const own = 0.0005 * Math.sin(arm.length * (place + 1) + arm.codePointAt(0)!);
+    return loss(arm, quantity) + own + (isShared(arm) ? 0.3 * place : 0);
+  };
+}

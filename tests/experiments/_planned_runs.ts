@@ -1,0 +1,56 @@
+/** What must hold of the runs that any notebook plans. */
+
+import assert from "node:assert/strict";
+import type { TrainingSizes } from "../../lib/experiments/arms.ts";
+import { latentData } from "../../lib/experiments/data.ts";
+import type { RunSpec } from "../../lib/experiments/run_spec.ts";
+import { checkEncoder, encoderConfig } from "../../lib/experiments/weights.ts";
+import { checkModelSizes, sampleLength, stacksOf } from "../../lib/models/mod.ts";
+import { createRandom } from "../../lib/random.ts";
+import { latentSequences } from "../../lib/text/mod.ts";
+import { ADAMW_DEFAULTS, checkSchedule } from "../../lib/train/mod.ts";
+
+/** The model of every arm, by the arm's name. */
+export function modelsOf(specs: readonly RunSpec[]) {
+  return Object.fromEntries(specs.map(({ arm, training }) => [arm, training.model]));
+}
+
+/** Every arm once, all its seeds in a row, and trained as the sizes say. */
+export function assertTrainedAlike(specs: readonly RunSpec[], sizes: TrainingSizes): void {
+  const { seeds, batchSize, steps, warmupSteps, logEvery, evaluateEvery } = sizes;
+  const arms = [...new Set(specs.map(({ arm }) => arm))];
+  assert.deepEqual(
+    specs.map(({ arm, training }) => [arm, training.seed]),
+    arms.flatMap((arm) => seeds.map((seed) => [arm, seed])),
+  );
+  for (const { arm, training } of specs) {
+    const { model: _, seed: __, schedule: { peakRate, ...schedule }, ...others } = training;
+    assert.ok(peakRate > 0);
+    assert.deepEqual(schedule, { steps, warmupSteps }, arm);
+    const expected = { optimizer: ADAMW_DEFAULTS, batchSize, logEvery, evaluateEvery };
+    assert.deepEqual(others, expected, arm);
+  }
+}
+
+/** The models of an arm differ by nothing, so that its seeds can share compiled functions. */
+export function assertSameModelForAllSeeds(specs: readonly RunSpec[]): void {
+  const models = modelsOf(specs);
+  for (const { arm, training } of specs) assert.deepEqual(training.model, models[arm], arm);
+}
+
+/** The run can be trained: sizes fit each other and the data, and the encoder that it takes over. */
+export function assertTrainable({ arm, data, training, frozenEncoder }: RunSpec): void {
+  const { model, schedule, logEvery, evaluateEvery } = training;
+  checkModelSizes(model);
+  checkSchedule(schedule);
+  assert.equal(sampleLength(model), data.contextLength, arm);
+  for (const { vocabSize } of stacksOf(model)) assert.equal(vocabSize, data.vocabSize, arm);
+  assert.ok(logEvery <= schedule.steps && evaluateEvery <= schedule.steps / 3, arm);
+  if (!("corpus" in data)) {
+    assert.deepEqual(data, latentData(data.source, data));
+    latentSequences(data.source, 1, createRandom(1));
+  }
+  if (frozenEncoder !== undefined) {
+    checkEncoder(arm, frozenEncoder.training.model, encoderConfig(model));
+  }
+}
