@@ -1,6 +1,6 @@
 /** A claim of the paper, judged by rule from differences over seeds. */
 
-import { judgeClaim } from "../measure/mod.ts";
+import { judgeClaim, mean } from "../measure/mod.ts";
 import { differenceOf } from "./arm_summary.ts";
 import type { ClaimRow } from "./claims.ts";
 
@@ -20,6 +20,14 @@ export type ClaimText =
     /** False where the quantity needs what this scale does not have. */
     comparable?: boolean;
   }>;
+
+/** What counts as hardly any difference: a share of the loss. */
+export const CLOSE_SHARE = 0.02;
+
+/** A share of the mean loss of arms, the margin within which they are close. */
+export function closeMargin(losses: readonly (readonly number[])[], share = CLOSE_SHARE): number {
+  return share * mean(losses.flat());
+}
 
 /** One row of a claims table (lib/measure/verdict.ts has the rule); `differences` one a seed. */
 export function claimRow(

@@ -9,7 +9,6 @@
  */
 
 import {
-  type AugmentedDecoderConfig,
   type BackboneConfig,
   backboneConfig,
   type Join,
@@ -17,32 +16,12 @@ import {
   type ModelConfig,
 } from "../models/mod.ts";
 import { type Arm, scaleSteps, seedSpecs } from "./arms.ts";
-import { autoencoderArm, autoencoderSpecs } from "./autoencoder_arms.ts";
-import { ROUNDED_BITS } from "./baseline_arms.ts";
+import { type Family, ROUNDED_BITS } from "./baseline_arms.ts";
 import { latentData } from "./data.ts";
-import type { AutoencoderPreset, HandoverPreset } from "./presets.ts";
+import { frozenSpecs } from "./frozen_arms.ts";
+import { handoverArm } from "./handover_names.ts";
+import type { HandoverPreset } from "./presets.ts";
 import type { RunSpec } from "./run_spec.ts";
-
-type Family = "mixer" | "transformer";
-
-/** Names of arms; unique over the notebook. */
-export const handoverArm = {
-  /** Not the causal models of notebook 02, whose encoders are frozen here. */
-  clm: (architecture: string) => `${architecture} CLM`,
-  join: (encoder: Family, decoder: Family, join: Join) => `${encoder} → ${decoder}, ${join}`,
-  /** Embedding and head start as the CLM's do, which makes the two comparable. */
-  likeCausal: "transformer → transformer, token, started like the CLM",
-  encoderHeads: (heads: number) => `encoder with ${heads} heads, embedding`,
-  encoderKernel: (kernel: number, join: Join) => `encoder kernel ${kernel}, ${join}`,
-  frozen: (source: string) => `frozen encoder of: ${source}`,
-  trained: (encoder: string) => `trained encoder, as of: ${encoder}`,
-  deeper: "frozen encoder of the best autoencoder, twice as deep a decoder",
-  noEncoder: "no encoder",
-  inverse: (source: string) => `autoencoder on the frozen encoder of: ${source}`,
-  scanned: (numbers: number) => `${numbers} ${numbers === 1 ? "number" : "numbers"}`,
-  latent: (bits: number, numbers: number) =>
-    `${bits} bits, ${numbers} ${numbers === 1 ? "number" : "numbers"}`,
-} as const;
 
 /** All runs of the notebook, arm by arm; those whose encoders others take over come first. */
 export function handoverSpecs(preset: HandoverPreset): RunSpec[] {
@@ -138,94 +117,6 @@ function joinSpecs(sizes: HandoverPreset["joins"]): RunSpec[] {
     mixing(handoverArm.encoderKernel(small, "token"), { kernelSize: small }, "token"),
   ];
   return arms.flatMap((one) => seedSpecs(one, sizes));
-}
-
-/** The autoencoders whose encoders are frozen, from the worst to the best in the paper's order. */
-export function frozenSources({ widths, kernelSizes }: AutoencoderPreset): string[] {
-  const [, base] = widths;
-  const [, middle, large] = kernelSizes;
-  return [
-    autoencoderArm.plain("mixer", base),
-    autoencoderArm.kernel(middle, base, "repeat"),
-    autoencoderArm.kernel(large, base, "repeat"),
-  ];
-}
-
-/** The encoder's whole state is handed over, as in the original scripts (c = 1). */
-function frozenSpecs(sizes: HandoverPreset["frozen"]): RunSpec[] {
-  const { data, widths, layerCount, peakRates } = sizes;
-  const { vocabSize, contextLength } = data;
-  const [, width] = widths;
-  const all = autoencoderSpecs(sizes);
-  const specsOf = (name: string) => all.filter(({ arm }) => arm === name);
-  const runOf = (specs: readonly RunSpec[], seed: number) =>
-    specs.find(({ training }) => training.seed === seed)!;
-  const decoder = (layers: number): BackboneConfig => ({
-    architecture: "mixer",
-    vocabSize,
-    contextLength: contextLength + 1,
-    width,
-    layerCount: layers,
-  });
-  const augmented = (encoder: BackboneConfig, readPosition: -1 | -2 = -1, layers = layerCount) =>
-    ({
-      kind: "augmented",
-      memory: "embedding",
-      encoder,
-      decoder: decoder(layers),
-      ...(readPosition === -1 ? {} : { readPosition }),
-    }) satisfies AugmentedDecoderConfig;
-  const arm = (name: string, model: ModelConfig, source?: readonly RunSpec[]): RunSpec[] =>
-    seedSpecs({
-      family: "frozen",
-      arm: name,
-      model,
-      data,
-      peakRate: peakRates.mixer,
-      ...(source === undefined ? {} : { frozenEncoder: (seed) => runOf(source, seed) }),
-    }, sizes);
-
-  const sources = frozenSources(sizes).map((name) => {
-    const specs = specsOf(name);
-    const { model } = specs[0]!.training;
-    if (model.kind !== "autoencoder") throw new Error(`${name} is no autoencoder`);
-    return { name, specs, encoder: model.encoder };
-  });
-  const best = sources.at(-1)!;
-  const causalName = autoencoderArm.causal("mixer");
-  const causal = specsOf(causalName);
-  const plain = sources[0]!.encoder;
-  const trained = arm(handoverArm.trained(sources[0]!.name), augmented(plain));
-  const inverse = (source: readonly RunSpec[], name: string, readPosition: -1 | -2 = -1) => {
-    const stack: BackboneConfig = { ...decoder(layerCount), contextLength };
-    const model: ModelConfig = {
-      kind: "autoencoder",
-      encoder: plain,
-      decoder: stack,
-      expansion: "repeat",
-      ...(readPosition === -1 ? {} : { readPosition }),
-    };
-    return arm(handoverArm.inverse(name), model, source);
-  };
-  return [
-    ...sources.flatMap(({ specs }) => specs),
-    ...causal,
-    ...sources.flatMap(({ name, specs, encoder }) =>
-      arm(handoverArm.frozen(name), augmented(encoder), specs)
-    ),
-    ...arm(handoverArm.frozen(causalName), augmented(plain, -2), causal),
-    ...trained,
-    ...arm(handoverArm.trained(best.name), augmented(best.encoder)),
-    ...arm(handoverArm.deeper, augmented(best.encoder, -1, 2 * layerCount), best.specs),
-    ...arm(handoverArm.noEncoder, {
-      kind: "augmented",
-      memory: "zeros",
-      decoder: decoder(layerCount),
-    }),
-    ...inverse(sources[0]!.specs, sources[0]!.name),
-    ...inverse(trained, handoverArm.trained(sources[0]!.name)),
-    ...inverse(causal, causalName, -2),
-  ];
 }
 
 function scanSpecs(sizes: HandoverPreset["scan"]): RunSpec[] {

@@ -1,3 +1,15 @@
+/**
+ * One LSTM layer as PyTorch's `nn.LSTM` computes it: the recurrent baseline of the comparisons, which
+ * the paper lacks.
+ *
+ *   i, f, g, o = σ, σ, tanh, σ of the four gates of x W_input + b_input + h W_hidden + b_hidden
+ *   c ← f ⊙ c + i ⊙ g;   h ← o ⊙ tanh(c)
+ *
+ * step by step from h = c = 0; the output is h at every position.
+ *
+ * Legend: T positions, B batch, D width, G the four gates' channels, 4D.
+ */
+
 import {
   add,
   mul,
@@ -13,10 +25,7 @@ import type { Random } from "../random.ts";
 import { initUniform } from "./init.ts";
 import { type Linear, linear } from "./linear.ts";
 
-/**
- * One LSTM layer, PyTorch's: gates `x W_input + b_input + h W_hidden + b_hidden`, each `[D, 4D]` in
- * the order input, forget, cell, output.
- */
+/** Weights `[D, 4D]` and biases `[4D]`, the gates side by side: input, forget, cell, output. */
 export type Lstm = { input: Linear; hidden: Linear };
 
 /** PyTorch's default: everything U(±1/√D). */

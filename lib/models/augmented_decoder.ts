@@ -8,9 +8,9 @@
  *   join "embedding":  states = Dec([z | embed(ids)]),  side by side on the hidden axis
  *   join "linear":     states = Dec(m + embed(ids)),    m = projection(up(z))
  *
- * Whatever the join, token 0 is not scored and position N predicts nothing: N − 1 of N tokens, as
- * in the causal model. `z` is the only channel from later tokens, and its bits must be paid for
- * (lib/measure). Encoder and decoder may be of different architectures.
+ * Whatever the join, token 0 of 0 … N − 1 is not scored and the last slot predicts nothing: N − 1
+ * of N tokens, as in the causal model. `z` is the only channel from later tokens, and its bits must
+ * be paid for (lib/measure). Encoder and decoder may be of different architectures.
  *
  * `memory: "zeros"` is the control twin: the same decoder and join, fed with zeros, no encoder.
  *
@@ -22,7 +22,6 @@ import {
   concat,
   expandDims,
   ones,
-  reshape,
   slice,
   type Tensor,
   tile,
@@ -40,6 +39,7 @@ import {
   embedTokens,
   hiddenStates,
   initBackbone,
+  statesAt,
 } from "./backbone.ts";
 import { type CausalModel, initHead } from "./causal_model.ts";
 
@@ -97,6 +97,13 @@ export function joinedSize(config: AugmentedDecoderConfig): number {
   return config.embeddingSize ?? (config.memory === "embedding" ? config.encoder.width : 0);
 }
 
+/** Whether a linear layer brings the encoder's width to the decoder's. */
+export function hasProjection(
+  { join = "token", encoder, decoder }: AugmentedDecoderConfig & { memory: "embedding" },
+): boolean {
+  return join === "linear" || (join === "token" && encoder.width !== decoder.width);
+}
+
 /** @throws UserError when sizes of encoder and decoder do not fit each other. */
 export function initAugmentedDecoder(
   config: AugmentedDecoderConfig,
@@ -117,14 +124,13 @@ export function initAugmentedDecoder(
   const between = (name: string, from: number, to: number) => ({
     [name]: initLinear(random.stream(name), from, to),
   });
-  const isProjected = join === "linear" || (join === "token" && encoder.width !== width);
   return {
     encoder: initBackbone(encoder, random.stream("encoder")),
     ...(embeddingSize === undefined ? {} : between("down", encoder.width, embeddingSize)),
     ...(embeddingSize === undefined || join === "embedding"
       ? {}
       : between("up", embeddingSize, encoder.width)),
-    ...(isProjected ? between("projection", encoder.width, width) : {}),
+    ...(hasProjection(config) ? between("projection", encoder.width, width) : {}),
     decoder,
   };
 }
@@ -144,12 +150,6 @@ export function encodeSequence(
   const statesNBD = hiddenStates(encoder, params.encoder, embeddedNBD, visibleBN);
   const stateBD = statesAt(statesNBD, readPosition);
   return params.down === undefined ? stateBD : linear(params.down, stateBD);
-}
-
-/** The states `[B, D]` of one position of `[N, B, D]`, counted from the end: −1 is the last. */
-export function statesAt(statesNBD: Tensor, position: number): Tensor {
-  const [length, batch, width] = statesNBD.shape as [number, number, number];
-  return reshape(slice(statesNBD, [length + position, 0, 0], [1, batch, width]), [batch, width]);
 }
 
 export type AugmentedOptions = Readonly<{

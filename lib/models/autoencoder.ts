@@ -26,7 +26,6 @@ import {
 import { UserError } from "../errors.ts";
 import { initLinear, type Linear, linear } from "../layers/mod.ts";
 import type { Random } from "../random.ts";
-import { statesAt } from "./augmented_decoder.ts";
 import {
   type Backbone,
   type BackboneConfig,
@@ -37,6 +36,7 @@ import {
   initBackbone,
   initStack,
   type Stack,
+  statesAt,
 } from "./backbone.ts";
 import { initHead } from "./causal_model.ts";
 

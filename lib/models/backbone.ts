@@ -4,7 +4,7 @@
  * slot is prepended and positions are cut as contiguous blocks.
  */
 
-import { embeddingLookup, type Tensor } from "../engine/mod.ts";
+import { embeddingLookup, reshape, slice, type Tensor } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
 import { initNormal, type Lstm } from "../layers/mod.ts";
 import type { Random } from "../random.ts";
@@ -116,6 +116,12 @@ export function hiddenStates(
   throw new UserError(
     `the configuration says ${config.architecture}, but the parameters are another architecture's`,
   );
+}
+
+/** The states `[B, D]` of one position of `[T, B, D]`, counted from the end: −1 is the last. */
+export function statesAt(statesTBD: Tensor, position: number): Tensor {
+  const [length, batch, width] = statesTBD.shape as [number, number, number];
+  return reshape(slice(statesTBD, [length + position, 0, 0], [1, batch, width]), [batch, width]);
 }
 
 function hasBlocks<B>(stack: Stack, part: keyof B): stack is Stack & { blocks: B[] } {

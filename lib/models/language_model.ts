@@ -17,7 +17,6 @@ import {
   type AugmentedDecoderConfig,
   augmentedLogits,
   type AugmentedOptions,
-  checkAugmentedDecoder,
   initAugmentedDecoder,
   joinedSize,
 } from "./augmented_decoder.ts";
@@ -25,10 +24,9 @@ import {
   type Autoencoder,
   type AutoencoderConfig,
   autoencoderLogits,
-  checkAutoencoder,
   initAutoencoder,
 } from "./autoencoder.ts";
-import { type BackboneConfig, checkBackbone } from "./backbone.ts";
+import type { BackboneConfig } from "./backbone.ts";
 import {
   causalLogits,
   type CausalModel,
@@ -80,22 +78,6 @@ export function stacksOf(config: ModelConfig): BackboneConfig[] {
 /** Whether any of a model's stacks goes through its positions one after another. */
 export function isRecurrent(config: ModelConfig): boolean {
   return stacksOf(config).some(({ architecture }) => architecture === "lstm");
-}
-
-/**
- * The checks of {@linkcode initModel} alone, without making the model.
- *
- * @throws UserError when the sizes of a configuration do not fit each other.
- */
-export function checkModelSizes(config: ModelConfig): void {
-  switch (config.kind) {
-    case "causal":
-      return checkBackbone(config.backbone, "backbone.");
-    case "autoencoder":
-      return checkAutoencoder(config);
-    case "augmented":
-      return checkAugmentedDecoder(config);
-  }
 }
 
 /** The tokens of one sample, N: the memory slot of an augmented decoder is not one. */

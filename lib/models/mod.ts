@@ -6,6 +6,7 @@ export * from "./backbone.ts";
 export * from "./causal_model.ts";
 export * from "./language_model.ts";
 export * from "./masked_mixer.ts";
+export * from "./model_checks.ts";
 export * from "./model_config.ts";
 export * from "./paper_models.ts";
 export * from "./parameter_count.ts";

@@ -31,8 +31,9 @@ import { UserError } from "../errors.ts";
 import { type AugmentedDecoderConfig, JOINS } from "./augmented_decoder.ts";
 import { type AutoencoderConfig, EXPANSIONS } from "./autoencoder.ts";
 import type { CausalModelConfig } from "./causal_model.ts";
-import { checkModelSizes, type ModelConfig } from "./language_model.ts";
+import type { ModelConfig } from "./language_model.ts";
 import type { MaskedMixerConfig } from "./masked_mixer.ts";
+import { checkModelSizes } from "./model_checks.ts";
 import type { LstmConfig } from "./recurrent.ts";
 import type { TransformerConfig } from "./transformer.ts";
 

@@ -1,6 +1,6 @@
 /** How many parameters a configuration has, without making them. */
 
-import { joinedSize } from "./augmented_decoder.ts";
+import { hasProjection, joinedSize } from "./augmented_decoder.ts";
 import type { BackboneConfig } from "./backbone.ts";
 import type { ModelConfig } from "./language_model.ts";
 
@@ -39,8 +39,7 @@ function augmented(config: ModelConfig & { kind: "augmented" }): number {
   const up = embeddingSize === undefined || join === "embedding"
     ? 0
     : linear(embeddingSize, encoder.width);
-  const isProjected = join === "linear" || (join === "token" && encoder.width !== decoder.width);
-  const projection = isProjected ? linear(encoder.width, decoder.width) : 0;
+  const projection = hasProjection(config) ? linear(encoder.width, decoder.width) : 0;
   return embedding(encoder) + stack(encoder) + down + up + projection + decoding;
 }
 

@@ -1,16 +1,6 @@
 import assert from "node:assert/strict";
 import { CLM, REFERENCE_START, ZEROS } from "../../lib/experiments/baseline_arms.ts";
-import {
-  differenceOf,
-  finalLosses,
-  findArm,
-  foreignLosses,
-  lossCurves,
-  paidLosses,
-  priceNats,
-  roundedLosses,
-  summarizeArms,
-} from "../../lib/experiments/arm_summary.ts";
+import { summarizeArms } from "../../lib/experiments/arm_summary.ts";
 import {
   armTable,
   embeddingTable,
@@ -37,73 +27,7 @@ import {
   TOKENS_PER_STEP,
 } from "./_made_runs.ts";
 
-Deno.test("priceNats() is that of the paper's worked numbers", () => {
-  const eem = oneArm(PAPER_EEM);
-  assertNear(priceNats(eem, 4), 0.1733, "4 bits", 5e-5);
-  assertNear(priceNats(eem, 8), 0.3466, "8 bits", 5e-5);
-  assertNear(priceNats(eem, 16), 0.6931, "16 bits", 5e-5);
-  assertNear(priceNats(eem, 4, "real tokens"), 64 * 4 * Math.LN2 / 688, "over real tokens");
-  assert.equal(priceNats(oneArm(PAPER_CLM), 4), 0);
-  assert.equal(priceNats(oneArm(PAPER_CLM), 4, "real tokens"), 0);
-});
-
-Deno.test("paidLosses() gives the paper's margins over the causal model", () => {
-  const eem = oneArm(PAPER_EEM);
-  const [clm] = finalLosses(oneArm(PAPER_CLM));
-  const margin = (bits: number, over?: "context" | "real tokens") =>
-    clm! - paidLosses(eem, bits, over)[0]!;
-  assertNear(margin(4), 0.185, "4 bits over N", 5e-4);
-  assertNear(margin(8), 0.012, "8 bits over N", 5e-4);
-  assertNear(margin(4, "real tokens"), 0.101, "4 bits over real tokens", 6e-4);
-  assertNear(margin(8, "real tokens"), -0.157, "8 bits over real tokens", 6e-4);
-});
-
-Deno.test("paidLosses() pays for the rounded loss, arms without an embedding pay nothing", () => {
-  const eem = oneArm({ ...PAPER_EEM, rounded: { 4: 2.5, 8: 2.2 } });
-  assert.deepEqual(roundedLosses(eem, 4), [2.5]);
-  assert.deepEqual(roundedLosses(eem, 8), [2.2]);
-  assertNear(paidLosses(eem, 4)[0]!, 2.5 + 64 * 4 * Math.LN2 / 1024, "4 bits");
-  assertNear(paidLosses(eem, 8)[0]!, 2.2 + 64 * 8 * Math.LN2 / 1024, "8 bits");
-  assert.deepEqual(paidLosses(oneArm(PAPER_CLM), 8), [2.515]);
-  assert.deepEqual(roundedLosses(oneArm(PAPER_CLM), 8), [2.515]);
-});
-
-Deno.test("roundedLosses() refuses an embedding that was not evaluated at these bits", () => {
-  assert.throws(() => roundedLosses(oneArm(PAPER_EEM), 5), /5 bits/);
-  const { rounded: _, ...unrounded } = PAPER_EEM;
-  assert.throws(() => paidLosses(oneArm(unrounded), 4), /4 bits/);
-});
-
-Deno.test("summarizeArms() groups by family, layout and arm, in order, seeds in order", () => {
-  const made: Made[] = [
-    { ...PAPER_CLM, seed: 5 },
-    { ...PAPER_CLM, layout: "padded" },
-    { ...PAPER_CLM, family: "mixer" },
-    { ...PAPER_EEM },
-    { ...PAPER_CLM, seed: 3, losses: [9, 8] },
-  ];
-  const arms = summarizeArms(made.map(makeRun));
-  assert.deepEqual(
-    arms.map(({ family, layout, arm, seeds }) => [family, layout, arm, seeds]),
-    [
-      ["transformer", "packed", CLM, [5, 3]],
-      ["transformer", "padded", CLM, [42]],
-      ["mixer", "packed", CLM, [42]],
-      ["transformer", "packed", EEM, [42]],
-    ],
-  );
-  assert.deepEqual(finalLosses(arms[0]!), [2.515, 8]);
-  assert.equal(findArm(arms, "transformer", CLM, "padded"), arms[1]);
-  assert.equal(findArm(arms, "mixer", CLM), arms[2]);
-  assert.throws(
-    () => findArm(arms, "mixer", ZEROS),
-    /no arm "EEM, slot of zeros" of mixer, packed/,
-  );
-});
-
-Deno.test("foreignLosses() and fullWindowLosses() are what was measured", () => {
-  assert.deepEqual(foreignLosses(oneArm({ ...PAPER_EEM, foreign: 4 })), [4]);
-  assert.deepEqual(foreignLosses(oneArm(PAPER_CLM)), []);
+Deno.test("fullWindowLosses() are what was measured, all losses where nothing is padded", () => {
   assert.deepEqual(fullWindowLosses(oneArm({ ...PAPER_EEM, layout: "padded", full: 2.3 })), [2.3]);
   assert.deepEqual(fullWindowLosses(oneArm({ ...PAPER_EEM, full: 9 })), [2.1566], "all are full");
   assert.throws(
@@ -135,36 +59,6 @@ Deno.test("leadAt() is the lead at the evaluation nearest to a share of the run,
   assert.deepEqual(leadAt(a!, b!, 0.4), [0.5, 0.5]);
   assert.deepEqual(leadAt(a!, b!, 0.3), [1 - SEEDS[0]!, 1 - SEEDS[1]!]);
   assert.deepEqual(leadAt(a!, b!, 0), [1 - SEEDS[0]!, 1 - SEEDS[1]!]);
-});
-
-Deno.test("differenceOf() is the paired mean with Student's interval, one seed has none", () => {
-  assert.deepEqual(differenceOf([3], [1]), { mean: 2, low: 2, high: 2 });
-  // Differences 1, 2, 3: mean 2, deviation 1, t of two degrees of freedom 4.30265.
-  const { mean, low, high } = differenceOf([2, 4, 6], [1, 2, 3]);
-  assertNear(mean, 2, "mean");
-  assertNear(high - mean, 4.30265 / Math.sqrt(3), "upper half", 1e-5);
-  assertNear(mean - low, 4.30265 / Math.sqrt(3), "lower half", 1e-5);
-});
-
-Deno.test("lossCurves() has every evaluation of the layout, with the price if it is asked for", () => {
-  const arms = summarizeArms([
-    makeRun(PAPER_CLM),
-    makeRun({ ...PAPER_EEM, seed: 7 }),
-    makeRun({ ...PAPER_EEM, layout: "padded", losses: [7, 6] }),
-  ]);
-  const million = TOKENS_PER_STEP * STEPS / 1e6;
-  assert.deepEqual(lossCurves(arms), [
-    { arm: CLM, facet: "transformer", seed: 42, x: million / 2, y: 2.5801 },
-    { arm: CLM, facet: "transformer", seed: 42, x: million, y: 2.515 },
-    { arm: EEM, facet: "transformer", seed: 7, x: million / 2, y: 2.379 },
-    { arm: EEM, facet: "transformer", seed: 7, x: million, y: 2.1566 },
-  ]);
-  const price = 64 * 8 * Math.LN2 / 1024;
-  const paid = lossCurves(arms, { paidBits: 8 }).map((row) => row.y);
-  [2.5801, 2.515, 2.379 + price, 2.1566 + price].forEach((expected, i) =>
-    assertNear(paid[i]!, expected, `point ${i}`)
-  );
-  assert.deepEqual(lossCurves(arms, { layout: "padded" }).map((row) => row.y), [7, 6]);
 });
 
 Deno.test("leadsAndPrices() sets the rounded lead, unpaid, against the price", () => {

@@ -173,7 +173,7 @@ for (const name of PRESETS) {
 
   Deno.test(`handoverSpecs() of ${name}: frozen encoders are their sources', seed by seed`, () => {
     const { frozen } = preset;
-    const { data, layerCount, frozenSize } = frozen;
+    const { data, layerCount } = frozen;
     const [, width] = frozen.widths;
     const models = modelsOf(parts.frozen);
     const sources = frozenSources(frozen);
@@ -194,12 +194,12 @@ for (const name of PRESETS) {
       layerCount,
     } as const;
     const decoder = { ...stack, contextLength: data.contextLength + 1 };
+    // The whole state: as wide as the decoder, no down and up.
     const handed = (encoder: BackboneConfig): ModelConfig => ({
       kind: "augmented",
       memory: "embedding",
       encoder,
       decoder,
-      embeddingSize: frozenSize,
     });
     const encoderOf = (source: string) => stacksOf(models[source]!)[0]!;
     const back: ModelConfig = {
@@ -226,8 +226,8 @@ for (const name of PRESETS) {
       ],
       [names.noEncoder]: [{ kind: "augmented", memory: "zeros", decoder }],
       [names.inverse(plain)]: [back, plain],
-      [names.inverse("an EEM")]: [back, names.trained(plain)],
-      [names.inverse(clm)]: [back, clm],
+      [names.inverse(names.trained(plain))]: [back, names.trained(plain)],
+      [names.inverse(clm)]: [{ ...back, readPosition: -2 }, clm],
     };
     const own = parts.frozen.filter(({ family }) => family === "frozen");
     const modelsExpected = Object.entries(expected).map(([arm, [model]]) => [arm, model]);

@@ -1,15 +1,76 @@
 import assert from "node:assert/strict";
-import { scaleSteps } from "../../lib/experiments/arms.ts";
-import { BASELINE_PRESETS } from "../../lib/experiments/presets.ts";
+import { UserError } from "../../lib/errors.ts";
+import {
+  AUTOENCODER_PRESETS,
+  BASELINE_PRESETS,
+  checkPreset,
+  HANDOVER_PRESETS,
+  PRESETS,
+} from "../../lib/experiments/presets.ts";
 
-Deno.test("scaleSteps() shortens a preset and keeps its parts in proportion", () => {
-  const { quick } = BASELINE_PRESETS;
-  assert.equal(scaleSteps(quick, 1), quick);
-  const half = scaleSteps(quick, 0.5);
-  assert.equal(half.steps, quick.steps / 2);
-  assert.ok(half.warmupSteps >= 1 && half.warmupSteps < half.steps / 5);
-  const least = scaleSteps(quick, 1e-6);
-  assert.equal(least.steps, 12);
-  assert.ok(least.warmupSteps < least.steps && least.evaluateEvery < least.steps);
-  assert.deepEqual(least.seeds, quick.seeds);
+Deno.test("checkPreset() lets the presets through and refuses any other name", () => {
+  for (const name of PRESETS) assert.equal(checkPreset(name), name);
+  for (const name of ["", "large", "toString"]) {
+    assert.throws(
+      () => checkPreset(name),
+      (error) =>
+        error instanceof UserError &&
+        error.message === `unknown preset "${name}"; expected one of quick, small, paper`,
+    );
+  }
+});
+
+/** Paper §7: vocabulary, samples a step by their length, schedule, learning rates. */
+Deno.test("the paper's presets train as the paper does", () => {
+  const { paper } = BASELINE_PRESETS;
+  const { joins, frozen, scan } = HANDOVER_PRESETS.paper;
+  const sizes = [
+    { ...paper, data: paper.packed, rates: [paper.families.mixer, paper.families.transformer] },
+    ...[AUTOENCODER_PRESETS.paper, joins, frozen, scan].map((one) => ({
+      ...one,
+      rates: [one.peakRates.mixer, one.peakRates.transformer].map((peakRate) => ({ peakRate })),
+    })),
+  ];
+  for (const { data, batchSize, steps, warmupSteps, evaluateEvery, seeds, rates } of sizes) {
+    assert.equal(data.vocabSize, 8000);
+    assert.equal(data.contextLength * batchSize, 65_536);
+    assert.deepEqual([steps, warmupSteps, evaluateEvery], [200_000, 500, 4000]);
+    assert.equal(seeds[0], 42);
+    assert.deepEqual(rates.map(({ peakRate }) => peakRate), [5e-4, 2e-4]);
+  }
+});
+
+/** Paper §9 E2, E5, E6, E9, E11. */
+Deno.test("the paper's preset of autoencoders has its sizes", () => {
+  const { data, widths, layerCount, headCount, attentionHeads, mixingHeads, ...others } =
+    AUTOENCODER_PRESETS.paper;
+  assert.equal(data.contextLength, 512);
+  assert.deepEqual(widths, [256, 512, 1024]);
+  assert.deepEqual([layerCount, headCount], [8, 4]);
+  assert.deepEqual(attentionHeads, [2, 4, 8, 16]);
+  assert.deepEqual(mixingHeads, [1, 2, 4, 8, 16]);
+  assert.deepEqual(others.kernelSizes, [4, 8, 16]);
+  assert.equal(others.embeddingSize, 128);
+});
+
+/** Paper §2.6 and §9 E12, E16. */
+Deno.test("the paper's preset of joins has its sizes", () => {
+  const { data, layerCount, encoderWidth, embeddingSize, headCount, mixingHeads, kernelSizes } =
+    HANDOVER_PRESETS.paper.joins;
+  assert.equal(data.contextLength, 1024);
+  assert.deepEqual([layerCount, encoderWidth, embeddingSize, headCount], [16, 256, 64, 4]);
+  assert.equal(mixingHeads, 4);
+  assert.deepEqual(kernelSizes, [4, 8]);
+});
+
+Deno.test("presets share their seeds, and the small ones have several", () => {
+  for (const name of PRESETS) {
+    const { seeds } = BASELINE_PRESETS[name];
+    assert.equal(new Set(seeds).size, seeds.length);
+    assert.equal(seeds.length, name === "quick" ? 1 : 3);
+    const handover = Object.values(HANDOVER_PRESETS[name]);
+    for (const sizes of [AUTOENCODER_PRESETS[name], ...handover]) {
+      assert.deepEqual(sizes.seeds, seeds);
+    }
+  }
 });

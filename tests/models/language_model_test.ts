@@ -11,11 +11,13 @@ import {
   embeddingSize,
   EXPANSIONS,
   initModel,
+  isRecurrent,
   JOINS,
   type Model,
   type ModelConfig,
   modelLogits,
   sampleLength,
+  stacksOf,
   tokenLosses,
 } from "../../lib/models/mod.ts";
 import { createRandom } from "../../lib/random.ts";
@@ -35,6 +37,7 @@ import {
   leftPadded,
   LENGTH,
   livelyModel,
+  lstm,
   mixer,
   PAD,
   PAIRS,
@@ -218,13 +221,54 @@ onEveryBackend("tokenLosses() refuse samples that are not of the model's context
   }
 }, { only: ["cpu"] });
 
+/** A decoder of zeros, and how many positions it has. */
+const zerosOf = (stack: StackOf, slots = LENGTH + 1) =>
+  ({ kind: "augmented", memory: "zeros", decoder: stack(slots) }) as const;
+
+Deno.test("stacksOf() are all stacks of a model, encoder first", () => {
+  assert.deepEqual(stacksOf(CAUSAL["mixer CLM"]), [mixer(LENGTH)]);
+  assert.deepEqual(stacksOf(zerosOf(transformer)), [transformer(LENGTH + 1)]);
+  for (const config of [augmented(mixer, transformer), autoencoder(mixer, transformer, "repeat")]) {
+    assert.deepEqual(stacksOf(config), [config.encoder, config.decoder]);
+    assert.deepEqual(stacksOf(config).map(({ architecture }) => architecture), [
+      "mixer",
+      "transformer",
+    ]);
+  }
+});
+
+Deno.test("isRecurrent() where any stack is an LSTM", () => {
+  const others = [mixer, transformer];
+  for (const stack of others) {
+    assert.equal(isRecurrent({ kind: "causal", backbone: stack(LENGTH) }), false);
+    assert.equal(isRecurrent(zerosOf(stack)), false);
+  }
+  assert.equal(isRecurrent(CAUSAL["LSTM CLM"]), true);
+  assert.equal(isRecurrent(zerosOf(lstm)), true);
+  const pairsOf = (encoder: StackOf, decoder: StackOf) => [
+    augmented(encoder, decoder),
+    autoencoder(encoder, decoder, "repeat"),
+  ];
+  for (const config of [...pairsOf(mixer, transformer), ...pairsOf(transformer, mixer)]) {
+    assert.equal(isRecurrent(config), false);
+  }
+  for (const other of [...others, lstm]) {
+    for (const config of [...pairsOf(lstm, other), ...pairsOf(other, lstm)]) {
+      assert.equal(isRecurrent(config), true);
+    }
+  }
+});
+
 Deno.test("sampleLength() leaves the memory slot out", () => {
   for (const config of Object.values(TINY_MODELS)) assert.equal(sampleLength(config), LENGTH);
+  assert.equal(sampleLength(zerosOf(mixer)), LENGTH);
+  assert.equal(sampleLength({ ...zerosOf(mixer), join: "token" }), LENGTH);
+  assert.equal(sampleLength({ ...zerosOf(mixer, LENGTH), join: "embedding" }), LENGTH);
+  assert.equal(sampleLength({ ...zerosOf(mixer, LENGTH), join: "linear" }), LENGTH);
 });
 
 Deno.test("embeddingSize() is what a model is handed", () => {
-  const decoder = transformer(LENGTH + 1);
-  const zeros = { kind: "augmented", memory: "zeros", decoder } as const;
+  const zeros = zerosOf(transformer);
   const { embeddingSize: _, ...whole } = augmented(mixer, mixer);
   const { embeddingSize: __, ...repeated } = autoencoder(mixer, mixer, "repeat");
   assert.equal(embeddingSize(CAUSAL["mixer CLM"]), 0);

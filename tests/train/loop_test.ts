@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { disposeTree, memory } from "../../lib/engine/mod.ts";
+import { activeTensorFlow } from "../../lib/engine/_tensorflow.ts";
+import { disposeTree, memory, zeros } from "../../lib/engine/mod.ts";
 import { UserError } from "../../lib/errors.ts";
 import {
   type BackboneConfig,
@@ -10,19 +11,22 @@ import {
 import { createRandom } from "../../lib/random.ts";
 import { latentLength, latentSequences, latentVocabSize } from "../../lib/text/mod.ts";
 import {
+  compilePrograms,
   disposeSession,
   evaluate,
   type Evaluation,
   formatCheckpoint as snapshot,
+  joinModel,
   learningRate,
   type LossEvaluator,
   type Programs,
   startSession,
+  stepScalars,
   train,
   type TrainingData,
   type TrainingRecord,
 } from "../../lib/train/mod.ts";
-import { onEveryBackend } from "../_backends.ts";
+import { onEveryBackend, onTensorFlow } from "../_backends.ts";
 import {
   BACKENDS,
   BATCH,
@@ -328,6 +332,50 @@ Deno.test("evaluate() puts every window's loss in its place", async () => {
   const firstIds = Array.from({ length: 5 }, (_, row) => heldOut.ids[row * LENGTH]!);
   assert.deepEqual([...windowLossNats], firstIds);
 });
+
+/** Which of a configuration's functions are handed to XLA, found out without compiling any. */
+function handedToXla(
+  model: ModelConfig,
+  steps: number,
+): Readonly<{ step: boolean; evaluator: boolean }> {
+  const config = { ...CONFIG, model, schedule: { ...CONFIG.schedule, steps } };
+  const { step, evaluator, dispose } = compilePrograms(config, { padId: null });
+  const { binding } = activeTensorFlow()!;
+  const { callFunction } = binding;
+  const handed: boolean[] = [];
+  binding.callFunction = (_traced, _inputs, compile) => {
+    handed.push(compile);
+    throw new Error("not run");
+  };
+  try {
+    const { state, frozen } = startSession(config);
+    const idsBN = zeros([BATCH, LENGTH], "int32");
+    assert.throws(() => step(state, frozen, stepScalars(0.1, 0, config.optimizer), idsBN));
+    assert.throws(() => evaluator(joinModel(state.params, frozen), idsBN));
+  } finally {
+    binding.callFunction = callFunction;
+    dispose();
+  }
+  assert.equal(handed.length, 2);
+  return { step: handed[0]!, evaluator: handed[1]! };
+}
+
+onTensorFlow(
+  "compilePrograms() hands to XLA the training steps of long runs, but for LSTMs",
+  () => {
+    const { model } = CONFIG;
+    const eem = WITH_ENCODER.EEM!.model;
+    assert.ok(model.kind === "causal" && eem.kind === "augmented" && eem.memory === "embedding");
+    const lstm = { ...eem.encoder, architecture: "lstm" } as BackboneConfig;
+    for (const other of [model, eem, WITH_ENCODER.autoencoder!.model]) {
+      assert.deepEqual(handedToXla(other, 200), { step: true, evaluator: false });
+      assert.deepEqual(handedToXla(other, 199), { step: false, evaluator: false });
+    }
+    for (const recurrent of [{ ...model, backbone: lstm }, { ...eem, encoder: lstm }]) {
+      assert.deepEqual(handedToXla(recurrent, 100_000), { step: false, evaluator: false });
+    }
+  },
+);
 
 /** Sequences of 4 bits, of which all that can be learned is learned in a second. */
 const SOURCE = { latentBits: 4, blockCount: 2, blockLength: 3 };
