@@ -7,6 +7,7 @@ import {
   initModel,
   type Model,
   type ModelConfig,
+  PAPER_MODELS,
   sampleLength,
   stacksOf,
 } from "../models/mod.ts";
@@ -15,12 +16,15 @@ import type { WindowIds } from "../text/mod.ts";
 import {
   compileEvaluator,
   importReference,
+  namesOf,
+  PARAMETER_NAMES,
+  type ParameterNames,
   parseSafetensors,
   restoreTree,
   type StoredTensor,
   windowLosses,
 } from "../train/mod.ts";
-import { type CommandSpec, parseCommand, runCommand, UsageError } from "./_args.ts";
+import { type CommandSpec, nearest, parseCommand, runCommand, UsageError } from "./_args.ts";
 import { exists } from "./_files.ts";
 
 const spec = {
@@ -34,13 +38,13 @@ const spec = {
     },
     names: {
       type: "choice",
-      choices: ["own", "reference"],
+      choices: PARAMETER_NAMES,
       default: "own",
       description: "whose parameter names they have: this library's or the paper's code's",
     },
     model: {
       type: "string",
-      placeholder: "CONFIG.json",
+      placeholder: "CONFIG.json|NAME",
       description: "architecture and sizes (default: the run's whose folder the weights lie in)",
     },
     ids: {
@@ -66,13 +70,22 @@ const spec = {
         "deno task eval --weights F.safetensors --names reference --model CONFIG.json --ids IDS.json --json",
       does: "a checkpoint of the paper's code",
     },
+    {
+      command:
+        "deno task eval --weights F.safetensors --names reference --model eem-t --ids IDS.json",
+      does: "a checkpoint of a model of the paper, by its name",
+    },
   ],
   notes: [
     "Prints { lossNats, scoredTokens, tokenLossNats }: nats a token, the mean over scored tokens. A row",
     "of tokenLossNats has a loss for each of tokens 1 … N−1, of an autoencoder 0 … N−1; null for pads.",
     "CONFIG.json is described in README.md, the names of the paper's code in lib/train/reference_names.ts.",
+    "NAME is one of the paper's models in lib/models/paper_models.ts, where no such file is.",
   ],
 } as const satisfies CommandSpec;
+
+/** Shown where a name is none of the paper's models. */
+const EXAMPLE_NAMES = ["clm-transformer-512", "ae-mixer-1024", "eem-t", "eem-m-embedding"] as const;
 
 /** Rows evaluated at once. */
 const BATCH_SIZE = 8;
@@ -94,13 +107,14 @@ async function main(argv: readonly string[]): Promise<void> {
   const idsPath = given(options.ids, "--ids");
   const config = options.model === undefined
     ? await runModelConfig(weightsPath)
-    : checkModelConfig(await readJson(options.model), options.model);
+    : await chosenModelConfig(options.model);
+  const padId = checkPadId(options.padId ?? null, config);
   const rows = checkIds(await readJson(idsPath), idsPath, config);
   const { tensors } = parseSafetensors(await readBytes(weightsPath), weightsPath);
 
   await initEngine({ backend: options.backend });
   const params = loadModel(config, tensors, options.names, weightsPath);
-  const losses = await checkpointLosses(config, params, rows, options.padId ?? null);
+  const losses = await checkpointLosses(config, params, rows, padId);
   console.log(options.json ? JSON.stringify(losses) : formatLosses(losses));
 }
 
@@ -127,6 +141,23 @@ async function readJson(path: string): Promise<unknown> {
   }
 }
 
+/**
+ * The configuration in a file, or that of a model of the paper where there is no such file.
+ *
+ * @throws UserError when it is neither, and when the file holds none.
+ */
+export async function chosenModelConfig(pathOrName: string): Promise<ModelConfig> {
+  if (exists(pathOrName)) return checkModelConfig(await readJson(pathOrName), pathOrName);
+  const names = Object.keys(PAPER_MODELS);
+  if (names.includes(pathOrName)) return PAPER_MODELS[pathOrName]!.config;
+  const close = nearest(pathOrName, names);
+  const guess = close === undefined ? "" : `did you mean ${close}? `;
+  throw new UserError(
+    `--model ${pathOrName}: expected a configuration file or the name of a model of the paper, ` +
+      `found neither; ${guess}some names: ${EXAMPLE_NAMES.join(", ")} (lib/models/paper_models.ts)`,
+  );
+}
+
 /** The model of the run in whose folder the weights lie. */
 async function runModelConfig(weightsPath: string): Promise<ModelConfig> {
   const path = join(dirname(weightsPath), "config.json");
@@ -137,6 +168,13 @@ async function runModelConfig(weightsPath: string): Promise<ModelConfig> {
   }
   const run = await readJson(path) as { spec?: { training?: { model?: unknown } } } | null;
   return checkModelConfig(run?.spec?.training?.model, `${path}: spec.training.model`);
+}
+
+/** @throws UserError when the model has no such id. */
+export function checkPadId(padId: number | null, config: ModelConfig): number | null {
+  const { vocabSize } = stacksOf(config)[0]!;
+  if (padId === null || padId < vocabSize) return padId;
+  throw new UserError(`--pad-id: expected an id from 0 to ${vocabSize - 1}, found ${padId}`);
 }
 
 /**
@@ -174,7 +212,7 @@ export function checkIds(value: unknown, source: string, config: ModelConfig): W
 export function loadModel(
   config: ModelConfig,
   stored: ReadonlyMap<string, StoredTensor>,
-  names: "own" | "reference",
+  names: ParameterNames,
   fileName: string,
 ): Model {
   const example = initModel(config, createRandom(0));
@@ -193,6 +231,10 @@ export function loadModel(
     throw new UserError(
       `${fileName}: expected the tensors of the configured model, found also ${other}; does the model's configuration fit?`,
     );
+  } catch (error) {
+    const found = namesOf(stored);
+    if (!(error instanceof UserError) || found === null || found === names) throw error;
+    throw new UserError(`${error.message} (the names in it ask for --names ${found})`);
   } finally {
     disposeTree(example);
   }

@@ -14,6 +14,7 @@ import {
   type Join,
   JOINS,
   type ModelConfig,
+  stacksOf,
 } from "../models/mod.ts";
 import { type Arm, scaleSteps, seedSpecs } from "./arms.ts";
 import { type Family, ROUNDED_BITS } from "./baseline_arms.ts";
@@ -75,28 +76,29 @@ function joinSpecs(sizes: HandoverPreset["joins"]): RunSpec[] {
     kind: "causal",
     backbone: backboneConfig(architecture, { ...shared, contextLength, width }),
   });
-  const arm = (family: string, name: string, model: ModelConfig): Arm => {
-    const { architecture } = model.kind === "causal" ? model.backbone : model.decoder;
-    const isMixed = model.kind === "augmented" && model.memory === "embedding" &&
-      model.encoder.architecture === "mixer";
-    return {
-      family,
-      arm: name,
-      model,
-      data,
-      // As in the reference, where a mixer on either side trains at the mixers' rate.
-      peakRate: sizes.peakRates[isMixed ? "mixer" : architecture],
-      quantizedBits: model.kind === "causal" ? [] : ROUNDED_BITS,
-    };
-  };
+  const arm = (family: string, name: string, model: ModelConfig): Arm => ({
+    family,
+    arm: name,
+    model,
+    data,
+    // As in the reference, where a mixer on either side trains at the mixers' rate.
+    peakRate: sizes.peakRates[
+      stacksOf(model).some(({ architecture }) => architecture === "mixer") ? "mixer" : "transformer"
+    ],
+    quantizedBits: model.kind === "causal" ? [] : ROUNDED_BITS,
+  });
   const pair = (from: Family, to: Family, join: Join) =>
     arm(to, handoverArm.join(from, to, join), augmented(encoder(from), to, join));
   const mixing = (name: string, options: { kernelSize?: number; headCount?: number }, join: Join) =>
     arm("mixer", name, augmented(mixingEncoder(options), "mixer", join));
   const arms = [
-    ...(["mixer", "transformer", "lstm"] as const).map((architecture) =>
+    ...(["mixer", "transformer"] as const).map((architecture) =>
       arm(architecture, handoverArm.clm(architecture), causal(architecture))
     ),
+    ...(["mixer", "transformer", "lstm"] as const).map((architecture) => ({
+      ...arm("causal", handoverArm.ownRate(architecture), causal(architecture)),
+      peakRate: sizes.causalRates[architecture],
+    })),
     // E12, E13
     ...JOINS.map((join) => pair("mixer", "mixer", join)),
     ...JOINS.map((join) => pair("mixer", "transformer", join)),

@@ -55,7 +55,7 @@ export function handoverFigures({ joins }: HandoverPreset) {
       ],
     },
     recurrent: {
-      "causal models": [names.clm("mixer"), names.clm("transformer"), names.clm("lstm")],
+      "causal models": (["mixer", "transformer", "lstm"] as const).map(names.ownRate),
     },
   };
 }

@@ -6,6 +6,8 @@ import type { Family } from "./baseline_arms.ts";
 export const handoverArm = {
   /** Not the causal models of notebook 02, whose encoders are frozen here. */
   clm: (architecture: string) => `${architecture} CLM`,
+  /** At the best of the learning rates tried for it. */
+  ownRate: (architecture: string) => `${architecture} CLM, rate of its own`,
   join: (encoder: Family, decoder: Family, join: Join) => `${encoder} → ${decoder}, ${join}`,
   /** Embedding and head start as the CLM's do, which makes the two comparable. */
   likeCausal: "transformer → transformer, token, started like the CLM",

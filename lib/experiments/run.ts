@@ -2,7 +2,7 @@
 
 import { countElements, disposeTree, engineStatus } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
-import { embeddingSize } from "../models/mod.ts";
+import { checkModelSizes, embeddingSize } from "../models/mod.ts";
 import { largestCode } from "../qat/mod.ts";
 import { formatTokenizer } from "../tokenizer/mod.ts";
 import {
@@ -154,6 +154,7 @@ async function planRuns(
 
 /** @throws UserError for what would stop the run only after work was done. */
 function checkRun({ training, quantizedBits }: RunSpec, { training: data }: PreparedData): void {
+  checkModelSizes(training.model);
   checkSchedule(training.schedule);
   for (const bits of quantizedBits) largestCode(bits);
   const { batchSize } = training;
@@ -214,9 +215,10 @@ async function trainRun(
     { id: runId(source, prepared.corpusKey), spec: source },
     encoderConfig(training.model),
   );
-  let session: Session = startSession(training, frozenEncoder);
+  let session: Session | null = null;
   let run: OpenRun | null = null;
   try {
+    session = startSession(training, frozenEncoder);
     const facts = runFacts(spec, prepared, session);
     const config = { id, spec, facts, backend, git: await gitCommit() };
     const startKey = `${folders.runs} ${id}`;
@@ -232,9 +234,9 @@ async function trainRun(
     await run.rewindTo(checkpoint === null ? null : session);
 
     let lastSaved = performance.now();
-    const openRun = run;
+    const [openRun, openSession] = [run, session];
     const save = async () => {
-      await openRun.writeCheckpoint(await formatCheckpoint(session));
+      await openRun.writeCheckpoint(await formatCheckpoint(openSession));
       lastSaved = performance.now();
     };
     for await (const record of train(training, prepared.training, session, programs, { signal })) {
@@ -263,7 +265,7 @@ async function trainRun(
     throw new Error("training ended without an end record");
   } finally {
     run?.close();
-    disposeSession(session);
+    if (session !== null) disposeSession(session);
     if (frozenEncoder !== undefined) disposeTree(frozenEncoder);
   }
 }

@@ -2,12 +2,13 @@
  * One LSTM layer as PyTorch's `nn.LSTM` computes it: the recurrent baseline of the comparisons, which
  * the paper lacks.
  *
- *   i, f, g, o = σ, σ, tanh, σ of the four gates of x W_input + b_input + h W_hidden + b_hidden
+ *   [a_i a_f a_g a_o] = x W_input + b_input + h W_hidden + b_hidden
+ *   i = σ(a_i);   f = σ(a_f);   g = tanh(a_g);   o = σ(a_o)
  *   c ← f ⊙ c + i ⊙ g;   h ← o ⊙ tanh(c)
  *
- * step by step from h = c = 0; the output is h at every position.
+ * from h = c = 0 on; the output is h at every position.
  *
- * Legend: T positions, B batch, D width, G the four gates' channels, 4D.
+ * Legend: T positions, B batch, D width, G = 4D the gates' channels.
  */
 
 import {

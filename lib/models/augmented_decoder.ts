@@ -17,16 +17,7 @@
  * Legend: N tokens, T slots, B batch, D width, P embedding size.
  */
 
-import {
-  add,
-  concat,
-  expandDims,
-  ones,
-  slice,
-  type Tensor,
-  tile,
-  zeros,
-} from "../engine/mod.ts";
+import { add, concat, expandDims, ones, slice, type Tensor, tile, zeros } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
 import { initLinear, type Linear, linear } from "../layers/mod.ts";
 import type { Random } from "../random.ts";

@@ -16,13 +16,15 @@
  *     { "kind": "causal", "backbone": STACK }                                        (paper §2.4)
  *     { "kind": "autoencoder", "encoder": STACK, "decoder": STACK,                   (paper §2.5)
  *       "expansion": "repeat" | "unroll", "embeddingSize"?: none without down and up,
- *       "embedding"? = "outer" | "inner" }
+ *       "embedding"? = "outer" | "inner", "readPosition"? = -1 | -2 }
  *     { "kind": "augmented", "memory": "embedding", "encoder": STACK, "decoder": STACK, (§2.6)
  *       "join"? = "token" | "embedding" | "linear", "embeddingSize"?: as above,
  *       "readPosition"? = -1 | -2, "outerInitialization"? = "pytorch" | "causal" }
  *     { "kind": "augmented", "memory": "zeros", "decoder": STACK, "join"?,
  *       "embeddingSize"?, "outerInitialization"? }
  *
+ * `"causal": false` is for stacks that predict no next token: an autoencoder's and an EEM's encoder.
+ * Zeros have an `embeddingSize` with the embedding join alone, and there they must.
  * `outerInitialization` decides how weights start and nothing else; so does `embedding`, but for
  * where a checkpoint of the reference has its encoder's token embedding (lib/train).
  */

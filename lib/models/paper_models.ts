@@ -1,7 +1,10 @@
 /**
- * The paper's models by name: every configuration that its tables and figures compare (paper §2.4
- * to §2.6, §9). A name is the kind, the architectures, the decoder's width, and what differs from
- * the plainest model of that size: `ae-mixer-512-k8-unroll`.
+ * The paper's models by name: the causal models, autoencoders and EEMs that its tables and figures
+ * compare (paper §2.4 to §2.6, §9). A name is the kind, the architectures, the decoder's width, and
+ * what differs from the plainest model of that size: `ae-mixer-512-k8-unroll`.
+ *
+ * Left out: 2EEMs (§4.6), EEMs with frozen encoders (§2.7), Llama-1B (E21), and models that differ
+ * in how they are trained alone (noise, E19; entropy-aware losses and dropout, E23, E24).
  *
  * Legend: N tokens, k kernel size, c encoder width / embedding size.
  */
@@ -142,8 +145,8 @@ const AUTOENCODERS: PaperModels = {
   "ae-transformer-512": ae(modular(512), {}, "E2–E4", KIND_OPEN),
   "ae-transformer-1024": ae(modular(1024), {}, "E1, E2", KIND_OPEN),
   "ae-transformer-1024-prebuilt": ae(llama(1024, SHORT), inner, "E1", LAYERS_8_OPEN),
-  "ae-mixer-transformer-512": ae(flat(512), { decoder: modular(512) }, "E3", KIND_OPEN),
-  "ae-transformer-mixer-512": ae(modular(512), { decoder: flat(512) }, "E3", KIND_OPEN),
+  "ae-mixer-transformer-512": ae(flat(512), { decoder: llama(512, SHORT) }, "§2.5, E3"),
+  "ae-transformer-mixer-512": ae(llama(512, SHORT), { ...inner, decoder: flat(512) }, "§2.5, E3"),
   "ae-transformer-512-unroll": ae(modular(512), unroll, "E4, E5", KIND_OPEN),
   "ae-transformer-512-unroll-2-heads": ae(modular(512, 2), unroll, "E5", E5_OPEN),
   "ae-transformer-512-unroll-8-heads": ae(modular(512, 8), unroll, "E5", E5_OPEN),
@@ -175,6 +178,7 @@ const MT_OPEN = "widths from an early driver line";
 const E12_OPEN = "the encoder's architecture is not said: here each of both";
 const E13_OPEN = "the join of E13 to E15 is not said: embedding or token";
 const E16_OPEN = "which rows of E12 and E16 ran at N = 512 is not said: all are here, at 1024 too";
+const KERNELS_OPEN = `in E16 kernels could be on both sides: encoder only, as in §2.6; ${E16_OPEN}`;
 const LARGE_OPEN = "N = 1024 in one script";
 const LOSSLESS_OPEN = "the kernel is given for the decoder alone: here the encoder has it too";
 
@@ -196,25 +200,21 @@ function uncompressed(stack: BackboneConfig, ...notes: Notes): PaperModel {
   return model(joined([stack, "token", stack], {}), notes);
 }
 
-/** The main mixer EEM and its variants at some N, by what is behind `eem-m-`. */
+/** Mixer EEMs at some N by what is behind `eem-m-`; heads and kernels are the encoder's (§2.6). */
 function mixerEems(contextLength: number, ...notes: Notes): PaperModels {
   const scale = { ...MAIN, contextLength };
-  const pair = (
-    join: Join,
-    encoder: MixerOptions = {},
-    decoder: MixerOptions = {},
-  ): Joined => [mixer(256, scale, encoder), join, mixer(1024, scale, decoder)];
+  const from = (options: MixerOptions = {}) => mixer(256, scale, options);
+  const to = mixer(1024, scale);
   const [k4, k8, heads4] = [{ kernelSize: 4 }, { kernelSize: 8 }, { headCount: 4 }];
   return {
-    "embedding": eem(pair("embedding"), ...notes),
-    "embedding-k4": eem(pair("embedding", k4, k4), "E16", E16_OPEN),
-    "embedding-k8": eem(pair("embedding", k8, k8), "E16", E16_OPEN),
-    "embedding-encoder-k8": eem(pair("embedding", k8), "E16", E16_OPEN),
-    "embedding-encoder-4-heads": eem(pair("embedding", heads4), "E16", E16_OPEN),
-    "token": eem(pair("token"), ...notes),
-    "token-k4": eem(pair("token", k4, k4), "E16", E16_OPEN),
-    "token-k8": eem(pair("token", k8, k8), "E16", E16_OPEN),
-    "linear": eem(pair("linear"), "E12", E16_OPEN),
+    "embedding": eem([from(), "embedding", to], ...notes),
+    "embedding-k4": eem([from(k4), "embedding", to], "E16", KERNELS_OPEN),
+    "embedding-k8": eem([from(k8), "embedding", to], "E16", KERNELS_OPEN),
+    "embedding-4-heads": eem([from(heads4), "embedding", to], "E16", E16_OPEN),
+    "token": eem([from(), "token", to], ...notes),
+    "token-k4": eem([from(k4), "token", to], "E16", KERNELS_OPEN),
+    "token-k8": eem([from(k8), "token", to], "E16", KERNELS_OPEN),
+    "linear": eem([from(), "linear", to], "E12", E16_OPEN),
   };
 }
 

@@ -27,8 +27,8 @@
  *
  * - A transformer encoder's token embedding is `wte` where the file has one, else
  *   `encoder.embed_tokens`; for autoencoders with `embedding: "inner"` the other way round.
- * - A Llama may be wrapped, `encoder.model.layers.i`, and so may a mixer encoder,
- *   `encoder.model_wte` and `encoder.model_blocks.i`.
+ * - A Llama may be wrapped, `encoder.model.layers.i`, and so may a frozen mixer encoder (paper
+ *   §2.7), `encoder.model_blocks.i`, whose token embedding then is `encoder.model_wte`.
  * - A prefix of all names, `module.` or `_orig_mod.`, is dropped.
  * - Left out is what the reference may store without using it: rotary frequencies, token embeddings
  *   and heads beside the ones used, norms of stacks with `finalNorm: false`, `up` in the embedding
@@ -81,10 +81,13 @@ const BESIDE_STACKS: Readonly<Record<ModelConfig["kind"], ModuleNames>> = {
 /** What stands before the names of a stack in our tree: nothing for a causal model's. */
 type Place = "" | "encoder." | "decoder.";
 
+/** The blocks of an encoder that is wrapped with its token embedding. */
+const WRAPPED_MIXER = "encoder.model_blocks";
+
 /** Where a stack may be in the reference: the first that the file has counts. */
 const MIXERS: Readonly<Record<Place, readonly string[]>> = {
   "": ["mixerblocks"],
-  "encoder.": ["encoderblocks", "encoder.model_blocks"],
+  "encoder.": ["encoderblocks", WRAPPED_MIXER],
   "decoder.": ["decoderblocks"],
 };
 const LLAMAS: Readonly<Record<Place, readonly string[]>> = {
@@ -95,6 +98,17 @@ const LLAMAS: Readonly<Record<Place, readonly string[]>> = {
 
 /** What may stand before every name. */
 const WRAPPERS = ["module.", "_orig_mod."] as const;
+
+/** Whose names the parameters of a file have: this library's or the reference's. */
+export const PARAMETER_NAMES = ["own", "reference"] as const;
+export type ParameterNames = (typeof PARAMETER_NAMES)[number];
+
+/** The names of a checkpoint by that of its head, which every model has; null without one. */
+export function namesOf(stored: ReadonlyMap<string, StoredTensor>): ParameterNames | null {
+  const has = (name: RegExp) => [...stored.keys()].some((stored) => name.test(stored));
+  if (has(/(^|\.)head\.weight$/)) return "own";
+  return has(/(^|\.)lm_head\.weight$/) ? "reference" : null;
+}
 
 /** Parameters under our names, as `restoreTree` takes them. */
 export type ImportedWeights = Readonly<{
@@ -206,12 +220,14 @@ function moduleName(
   const pick = (candidates: readonly string[], suffix: string) =>
     candidates.find((candidate) => stored.has(candidate + suffix)) ?? candidates[0]!;
   if (part === "head") return "lm_head";
-  if (part === "embedding") return pick(embeddingNames(config, place), ".weight");
+  if (part === "embedding" && place === "decoder.") return "decoder_wte";
   const stack = stackAt(config, place);
   if (stack.architecture === "mixer") {
     const blocks = pick(MIXERS[place], ".0.seq_layernorm.weight");
+    if (part === "embedding") return blocks === WRAPPED_MIXER ? "encoder.model_wte" : "wte";
     return `${blocks}.${block}.${(stack.headCount ? MULTI_HEAD_BLOCK : MIXER_BLOCK)[part]}`;
   }
+  if (part === "embedding") return pick(llamaEmbeddings(config, place), ".weight");
   const llama = pick(LLAMAS[place], ".layers.0.input_layernorm.weight");
   return part === "finalNorm" ? `${llama}.norm` : `${llama}.layers.${block}.${LLAMA_LAYER[part]}`;
 }
@@ -221,11 +237,8 @@ function splitModule(module: string): { place: Place; block?: string; part: stri
   return pattern.exec(module)!.groups as { place: Place; block?: string; part: string };
 }
 
-/** Where the token embedding of a stack may be. */
-function embeddingNames(config: ModelConfig, place: Place): readonly string[] {
-  if (place === "decoder.") return ["decoder_wte"];
-  const outer = place === "" ? ["wte"] : ["wte", "encoder.model_wte"];
-  if (stackAt(config, place).architecture === "mixer") return outer;
+/** Where a transformer's token embedding may be. */
+function llamaEmbeddings(config: ModelConfig, place: Place): readonly string[] {
   const inner = LLAMAS[place].map((llama) => `${llama}.embed_tokens`);
   if (place === "") return inner;
   const isInner = config.kind === "autoencoder" && config.embedding === "inner";
@@ -250,7 +263,7 @@ function sizeOf(shape: readonly number[]): number {
 function unusedPatterns(config: ModelConfig): readonly RegExp[] {
   const patterns = [
     /(^|\.)rotary_emb\.inv_freq$/,
-    /^(wte|(encoder|decoder)\.(model\.)?embed_tokens)\.weight$/,
+    /^(wte|encoder\.model_wte|(encoder|decoder)\.(model\.)?embed_tokens)\.weight$/,
     /^(encoder|decoder)\.lm_head\.weight$/,
   ];
   if (config.kind === "causal") return patterns;

@@ -1,10 +1,16 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { checkIds, checkpointLosses, loadModel } from "../../lib/cli/eval.ts";
+import {
+  checkIds,
+  checkPadId,
+  checkpointLosses,
+  chosenModelConfig,
+  loadModel,
+} from "../../lib/cli/eval.ts";
 import { mapTree, memory, mul, namedLeaves } from "../../lib/engine/mod.ts";
 import { UserError } from "../../lib/errors.ts";
-import { initModel, type ModelConfig } from "../../lib/models/mod.ts";
+import { initModel, type ModelConfig, PAPER_MODELS } from "../../lib/models/mod.ts";
 import { createRandom } from "../../lib/random.ts";
 import { importReference } from "../../lib/train/reference_names.ts";
 import { formatSafetensors } from "../../lib/train/safetensors.ts";
@@ -107,6 +113,16 @@ Deno.test("deno task eval ends with 2 for a missing option and with 1 for a bad 
         /broken\.json: expected JSON/,
       ],
       [[...weights, ...ids, "--model", join(folder, "ids.json")], 1, /ids\.json: a model config/],
+      [
+        [...weights, ...ids, "--model", "eem-x"],
+        1,
+        /^error: --model eem-x: .* did you mean eem-t\?/,
+      ],
+      [
+        [...weights, ...ids, ...model, "--pad-id", "11"],
+        1,
+        /^error: --pad-id: .*0 to 10, found 11/,
+      ],
     ];
     await Promise.all(cases.map(async ([options, expected, line]) => {
       const { code, stdout, stderr } = await runEval(...options, "--json");
@@ -116,6 +132,35 @@ Deno.test("deno task eval ends with 2 for a missing option and with 1 for a bad 
       assert.equal(stderr.trimEnd().split("\n").length, 1, stderr);
     }));
   }));
+
+Deno.test("chosenModelConfig() takes a file, then the name of a model of the paper", () =>
+  withFiles({ "eem-t": JSON.stringify(golden.config) }, async (folder) => {
+    assert.deepEqual(await chosenModelConfig(join(folder, "eem-t")), golden.config);
+    assert.deepEqual(await chosenModelConfig("eem-t"), PAPER_MODELS["eem-t"]!.config);
+    await assert.rejects(
+      () => chosenModelConfig("toString"),
+      (error: Error) =>
+        error instanceof UserError && error.message ===
+          "--model toString: expected a configuration file or the name of a model of the paper, " +
+            "found neither; some names: clm-transformer-512, ae-mixer-1024, eem-t, " +
+            "eem-m-embedding (lib/models/paper_models.ts)",
+    );
+    // What is said must be so.
+    for (const name of ["clm-transformer-512", "ae-mixer-1024", "eem-m-embedding"]) {
+      assert.deepEqual(await chosenModelConfig(name), PAPER_MODELS[name]!.config);
+    }
+  }));
+
+Deno.test("checkPadId() takes an id of the vocabulary or none", () => {
+  const { config } = golden;
+  assert.deepEqual([null, 0, 10].map((id) => checkPadId(id, config)), [null, 0, 10]);
+  assert.throws(
+    () => checkPadId(11, config),
+    (error: Error) =>
+      error instanceof UserError &&
+      error.message === "--pad-id: expected an id from 0 to 10, found 11",
+  );
+});
 
 Deno.test("checkIds() takes rows of the model's context", () => {
   const { config, ids } = golden;
@@ -203,6 +248,32 @@ onEveryBackend("loadModel() takes the tensors of the model, all and no other", a
   );
   assert.equal(memory().numTensors, before, "the tensors made before the error are freed");
 }, { only: ["cpu"] });
+
+onEveryBackend(
+  "loadModel() says whose names a file has, if not those that were asked for",
+  async () => {
+    const { config, tensors } = golden;
+    const own = await storeTree(initModel(config, createRandom(1)));
+    const message = (stored: typeof tensors, names: "own" | "reference") => {
+      try {
+        loadModel(config, stored, names, "w.safetensors");
+      } catch (error) {
+        assert.ok(error instanceof UserError, String(error));
+        return error.message;
+      }
+      assert.fail("expected an error");
+    };
+    assert.match(message(tensors, "own"), / \(the names in it ask for --names reference\)$/);
+    assert.match(message(own, "reference"), / \(the names in it ask for --names own\)$/);
+    // Another error of the right names, and a file of neither.
+    const without = (stored: typeof tensors, gone: RegExp) =>
+      new Map([...stored].filter(([name]) => !gone.test(name)));
+    assert.doesNotMatch(message(without(tensors, /^down/), "reference"), /--names/);
+    assert.doesNotMatch(message(without(own, /^down/), "own"), /--names/);
+    assert.doesNotMatch(message(without(own, /head/), "reference"), /--names/);
+  },
+  { only: ["cpu"] },
+);
 
 onEveryBackend("checkpointLosses() refuses losses that say nothing", async () => {
   const { config, tensors, ids } = loadReferenceGolden("mixer_clm_kernel_3");

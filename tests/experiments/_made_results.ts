@@ -6,12 +6,13 @@ import type { RunResult } from "../../lib/experiments/run.ts";
 import type { RunSpec } from "../../lib/experiments/run_spec.ts";
 import type { RunRecord } from "../../lib/experiments/run_store.ts";
 import { embeddingSize } from "../../lib/models/mod.ts";
+import { createRandom } from "../../lib/random.ts";
 
 /**
- * What a run measures, and its claims may read. Losses in nats per token: at the end, a third of the
- * way, at the end with a rounded embedding; the largest gradient norm after the warm-up.
+ * What a run measures, and claims may read, in nats per token: the loss at the end, a third of the
+ * way, and at the end with a rounded or a neighbour's embedding.
  */
-export type Quantity = "end" | "third" | "norm" | `${number} bits`;
+export type Quantity = "end" | "third" | "foreign" | `${number} bits`;
 
 /** The number that a run of an arm measures; the place of its seed among the seeds counts from 0. */
 export type Made = (arm: string, quantity: Quantity, place: number) => number;
@@ -46,22 +47,8 @@ function recordsOf(
   { data, training, quantizedBits }: RunSpec,
   of: (quantity: Quantity) => number,
 ): RunRecord[] {
-  const { batchSize, evaluateEvery, schedule: { steps, warmupSteps } } = training;
+  const { model, batchSize, evaluateEvery, schedule: { steps } } = training;
   const at = (step: number) => ({ step, tokens: step * batchSize * data.contextLength });
-  const norms: [step: number, norm: number][] = [
-    [warmupSteps, NaN],
-    [warmupSteps + 1, of("norm") - 0.5],
-    [Math.round(steps / 2), of("norm")],
-    [steps, of("norm") - 0.5],
-  ];
-  const records: RunRecord[] = norms.map(([step, gradientNorm]) => ({
-    type: "train",
-    ...at(step),
-    lossNats: NaN,
-    gradientNorm,
-    learningRate: NaN,
-    tokensPerSecond: NaN,
-  }));
   const evaluated = Array.from(
     { length: Math.ceil(steps / evaluateEvery) },
     (_, i) => Math.min((i + 1) * evaluateEvery, steps),
@@ -70,18 +57,23 @@ function recordsOf(
   const third = evaluated.reduce((nearest, step) =>
     distance(step) < distance(nearest) ? step : nearest
   );
-  for (const step of evaluated) {
-    const lossNats = step === steps ? of("end") : step === third ? of("third") : NaN;
-    records.push({ type: "evaluation", ...at(step), lossNats, scoredTokens: 1000 });
-  }
+  const records: RunRecord[] = evaluated.map((step) => ({
+    type: "evaluation",
+    ...at(step),
+    lossNats: step === steps ? of("end") : step === third ? of("third") : NaN,
+    scoredTokens: 1000,
+  }));
   for (const bits of quantizedBits) {
     const lossNats = of(`${bits} bits`);
     records.push({ type: "measurement", what: "quantized embedding", bits, lossNats });
   }
+  if (model.kind === "augmented" && model.memory === "embedding") {
+    records.push({ type: "measurement", what: "foreign embedding", lossNats: of("foreign") });
+  }
   return [...records, { type: "end", ...at(steps), reason: "finished" }];
 }
 
-/** Reads a made-up number; the quantity is `end` unless named. */
+/** Reads the mean of a made-up number over seeds; the quantity is `end` unless named. */
 export type Reader = (arm: string, quantity?: Quantity) => number;
 
 /** A claim as the paper makes it. */
@@ -101,22 +93,28 @@ type Input = readonly [arm: string, quantity: Quantity];
 const title = ({ experiment, claim }: ClaimRow) => `${experiment}: ${claim}`;
 
 /** Differences between two of three arms are sometimes their spread: one world is too few. */
-const WORLDS = 6;
+const WORLDS = 10;
 
 /**
  * Checks that the rows are the paper's claims, one each: in worlds of numbers that all differ, and
  * whenever one of them is raised or lowered by far, every row shows its claim's effect, so that
- * exactly those change that are about the number.
+ * exactly those change that are about the number. The paper's effects are of means over seeds.
  */
 export function assertEffects(
   claimsOf: ClaimsOf,
+  seedCount: number,
   inputs: readonly Input[],
   paper: readonly PaperClaim[],
 ): void {
   const rowsIn = (world: World) =>
-    claimsOf((arm, quantity) => world.get([arm, quantity].join()) ?? NaN);
-  const worlds = Array.from({ length: WORLDS }, (_, index) => {
-    const numbers = inputs.map((input, i) => [input.join(), 3 + Math.sin(index + i * i)] as const);
+    claimsOf((arm, quantity, place) => {
+      const mean = world.get([arm, quantity].join()) ?? NaN;
+      // Seeds that disagree on which arm is better, with sums of 0.
+      return mean + 500 * Math.sin(arm.length) * (place - (seedCount - 1) / 2);
+    });
+  const worlds = Array.from({ length: WORLDS }, (_, seed) => {
+    const random = createRandom(seed);
+    const numbers = inputs.map((input) => [input.join(), 5000 + 100 * random.uniform()] as const);
     const world: World = new Map(numbers);
     return { world, rows: rowsIn(world) };
   });
@@ -155,7 +153,7 @@ type World = ReadonlyMap<string, number>;
 
 function shows({ ours }: ClaimRow, { effect, kind }: PaperClaim, world: World): boolean {
   const expected = effect((arm, quantity = "end") => world.get([arm, quantity].join()) ?? NaN);
-  const isNear = (a: number) => Math.abs(a - expected) < 1e-9 * (1 + Math.abs(expected));
+  const isNear = (a: number) => Math.abs(a - expected) < 1e-9 * 5000;
   return isNear(ours!) || (kind === "close" && isNear(-ours!));
 }
 
@@ -166,16 +164,26 @@ export function assertVerdicts(rows: readonly ClaimRow[], expected: ClaimRow["ve
   }
 }
 
+/** The one row of an experiment whose claim has these words. */
+export function findClaim(
+  rows: readonly ClaimRow[],
+  experiment: string,
+  words: readonly string[],
+): ClaimRow {
+  const [found, ...others] = rows.filter((row) =>
+    row.experiment === experiment && words.every((word) => row.claim.includes(word))
+  );
+  assert.ok(found !== undefined && others.length === 0, `one claim of ${experiment}, ${words}`);
+  return found;
+}
+
 /**
  * Seeds that nearly agree: each has a part of its own that all arms share, which differences between
- * them do not show, and a small one that is the arm's. `isShared` says which arms have the first.
+ * them do not show, and a small one that is the arm's.
  */
-export function withSeeds(
-  loss: (arm: string, quantity: Quantity) => number,
-  isShared: (arm: string) => boolean = () => true,
-): Made {
+export function withSeeds(loss: (arm: string, quantity: Quantity) => number): Made {
   return (arm, quantity, place) => {
     const own = 0.0005 * Math.sin(arm.length * (place + 1) + arm.codePointAt(0)!);
-    return loss(arm, quantity) + own + (isShared(arm) ? 0.3 * place : 0);
+    return loss(arm, quantity) + 0.3 * place + own;
   };
 }

@@ -67,7 +67,7 @@ export function tinySpec(
 
 /** A run of twelve steps on made sequences of 4 bits. */
 export function tinyLatentSpec(): RunSpec {
-  const source = { latentBits: 4, blockCount: 2, blockLength: 3 };
+  const source = { latentBits: 8, blockCount: 2, blockLength: 3 };
   const data = latentData(source, { trainWindows: 40, heldOutWindows: 9, sequenceSeed: 6 });
   const { training, ...spec } = tinySpec("", "clm");
   const model: ModelConfig = {

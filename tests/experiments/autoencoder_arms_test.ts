@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { scaleSteps } from "../../lib/experiments/arms.ts";
 import {
   autoencoderArm as names,
   autoencoderSpecs,
@@ -150,3 +151,7 @@ for (const name of PRESETS) {
     assert.deepEqual([...new Set(panels.flat())].sort(), Object.keys(MODELS).sort());
   });
 }
+
+Deno.test("autoencoderSpecs() can be trained where steps are slow", () => {
+  autoencoderSpecs(scaleSteps(AUTOENCODER_PRESETS.quick, 1 / 20)).forEach(assertTrainable);
+});

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { claimRow, type ClaimText } from "../../lib/experiments/claim_row.ts";
+import { claimRow, type ClaimText, closeMargin } from "../../lib/experiments/claim_row.ts";
 import { validateClaims } from "../../lib/experiments/claims.ts";
 import { assertNear, CONTEXT, SEEDS } from "./_made_runs.ts";
 
@@ -49,4 +49,9 @@ Deno.test("claimRow() judges by the paper's sign, its margin, and whether it can
   assert.equal(verdictOf({ direction: "none", margin: 0.2 }, below), "reproduced");
   assert.equal(verdictOf({ direction: "none", margin: 0.05 }, above), "not reproduced");
   assert.equal(verdictOf({ comparable: false }, above), "not comparable");
+});
+
+Deno.test("closeMargin() is a share of the mean loss, two hundredths by default", () => {
+  assertNear(closeMargin([[1, 2, 3], [5, 6, 7]]), 0.02 * 4, "by default");
+  assertNear(closeMargin([[1, 2, 3]], 0.1), 0.2, "a tenth");
 });

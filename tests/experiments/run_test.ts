@@ -151,6 +151,8 @@ async function refuses(
 Deno.test("runAll() refuses what cannot be trained before it trains anything", () =>
   withFiles(tinyCorpus(), async (folder) => {
     const good = tinySpec(folder, "eem");
+    const { model } = good.training;
+    assert.ok(model.kind === "augmented" && model.decoder.architecture === "mixer");
     const training = (changes: Partial<RunSpec["training"]>) => ({
       ...good,
       training: { ...good.training, ...changes },
@@ -167,6 +169,10 @@ Deno.test("runAll() refuses what cannot be trained before it trains anything", (
         /^warmupSteps: .* found 12$/,
       ],
       [{ ...good, quantizedBits: [4, 1] }, /found 1$/],
+      [
+        training({ model: { ...model, decoder: { ...model.decoder, causal: false } } }),
+        /^decoder\.causal: expected true/,
+      ],
     ]);
   }));
 
@@ -519,6 +525,14 @@ Deno.test("runAll() frees the tensors of a frozen encoder, of a run that fails t
       if (stepsDone > 12) throw new Error("fails");
     };
     await assert.rejects(runAll([spec], { ...options, onProgress }), /fails/);
+    assert.equal(memory().numTensors, before);
+
+    // A model too large to be made, with the encoder that is there by now.
+    const { model } = spec.training;
+    assert.ok(model.kind === "augmented");
+    const tooLarge = { ...model, decoder: { ...model.decoder, width: 2 ** 40 } };
+    const training = { ...spec.training, model: tooLarge };
+    await assert.rejects(runAll([{ ...spec, training }], options), RangeError);
     assert.equal(memory().numTensors, before);
   }));
 

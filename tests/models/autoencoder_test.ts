@@ -77,6 +77,18 @@ for (const length of [4, 6, 15]) {
   });
 }
 
+onEveryBackend(
+  "autoencoderLogits() read the last encoder state but one where told to",
+  async (mode) => {
+    for (const encoder of [mixer, transformer]) {
+      const config = { ...autoencoder(encoder, mixer, "repeat"), readPosition: -2 } as const;
+      const logits = logitsOf(mode, config, livelyModel(config));
+      await assertDependence(logits, LENGTH, (token) => token < LENGTH - 1);
+    }
+  },
+  once,
+);
+
 for (const expansion of EXPANSIONS) {
   const configs = Object.entries(PAIRS).map(([pair, [encoder, decoder]]) =>
     [pair, autoencoder(encoder, decoder, expansion)] as const

@@ -17,7 +17,7 @@ const COMPLETE: Readonly<Record<string, unknown>> = {
   "mixer CLM": { kind: "causal", backbone: mixer },
   "mixer CLM, all fields": {
     kind: "causal",
-    backbone: { ...mixer, kernelSize: 4, headCount: 2, causal: false },
+    backbone: { ...mixer, kernelSize: 4, headCount: 2, causal: true },
   },
   "transformer CLM": { kind: "causal", backbone: transformer },
   "transformer CLM, all fields": {
@@ -28,10 +28,12 @@ const COMPLETE: Readonly<Record<string, unknown>> = {
   "autoencoder": autoencoder,
   "autoencoder, all fields": {
     ...autoencoder,
-    decoder: transformer,
+    encoder: { ...transformer, causal: false },
+    decoder: { ...mixer, causal: false },
     expansion: "unroll",
     embeddingSize: 3,
     embedding: "inner",
+    readPosition: -2,
   },
   "EEM": eem,
   "EEM, all fields": {
@@ -125,6 +127,11 @@ for (
       "the field of another memory",
       { ...eem, memory: "zeros" },
       "encoder: unknown field; known here are kind, memory, decoder, join, embeddingSize, outerInitialization",
+    ],
+    [
+      "zeros of no number",
+      { kind: "augmented", memory: "zeros", decoder: mixer, join: "embedding" },
+      "embeddingSize: expected the number of zeros to join to each token, found nothing",
     ],
   ] as const
 ) {

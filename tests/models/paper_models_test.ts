@@ -75,12 +75,12 @@ Deno.test("PAPER_MODELS are what their names say", () => {
     const says = (part: string) => `-${name}-`.includes(`-${part}-`);
     const kernels = stacks.map((stack) => "kernelSize" in stack ? stack.kernelSize! : 1);
     const kernelSize = numberAfter(/-k(\d+)/) || 1;
-    const inEncoder = says(`encoder-k${kernelSize}`);
-    assert.deepEqual(
-      kernels,
-      kernels.map((_, index) => inEncoder && index > 0 ? 1 : kernelSize),
-      `${name}: kernels`,
-    );
+    // Paper §2.6: EEMs' decoders are flat and of kernel 1.
+    const inEncoder = name.startsWith("eem-");
+    const expectedKernels = stacks.map((_, index) => inEncoder && index > 0 ? 1 : kernelSize);
+    assert.deepEqual(kernels, expectedKernels, `${name}: kernels`);
+    const mixingHeads = last.architecture === "mixer" ? last.headCount ?? 0 : 0;
+    if (inEncoder) assert.equal(mixingHeads, 0, `${name}: the decoder's heads`);
     const headCount = numberAfter(/-(\d+)-heads/) || (first.architecture === "mixer" ? 0 : 4);
     assert.equal("headCount" in first ? first.headCount : 0, headCount, `${name}: heads`);
     if (says("context-512") || says("short")) assert.equal(sampleLength(config), 512, name);
@@ -127,5 +127,18 @@ Deno.test("PAPER_MODELS have the sizes of paper §2.6", () => {
     );
     const { layerCount } = config.decoder;
     assert.equal([...stacks, layerCount, sampleLength(config), config.join].join(" "), row, name);
+  }
+});
+
+Deno.test("PAPER_MODELS have whole Llamas in hybrid and prebuilt autoencoders alone", () => {
+  for (const [name, { config }] of models) {
+    if (config.kind !== "autoencoder") continue;
+    const isWhole = name.endsWith("-prebuilt") || /mixer-transformer|transformer-mixer/.test(name);
+    for (const stack of stacksOf(config)) {
+      if (stack.architecture !== "transformer") continue;
+      assert.equal(stack.finalNorm ?? true, isWhole, `${name}: final norm`);
+    }
+    const isInner = isWhole && config.encoder.architecture === "transformer";
+    assert.equal(config.embedding ?? "outer", isInner ? "inner" : "outer", `${name}: embedding`);
   }
 });

@@ -3,7 +3,7 @@ import { namedLeaves, type Tensor, tensor } from "../../lib/engine/mod.ts";
 import { UserError } from "../../lib/errors.ts";
 import { initModel, type Model, type ModelConfig, tokenLosses } from "../../lib/models/mod.ts";
 import { createRandom } from "../../lib/random.ts";
-import { type ImportedWeights, importReference } from "../../lib/train/reference_names.ts";
+import { type ImportedWeights, importReference, namesOf } from "../../lib/train/reference_names.ts";
 import type { StoredTensor } from "../../lib/train/safetensors.ts";
 import { restoreTree } from "../../lib/train/weights.ts";
 import { onEveryBackend } from "../_backends.ts";
@@ -101,7 +101,35 @@ onEveryBackend("importReference() takes the token embedding that the encoder use
   assert.deepEqual(table(inner, tensors), tensors.get("encoder.model.embed_tokens.weight")!.data);
   const outerOnly = renamed(tensors, (name) => name.includes("embed_tokens") ? null : name);
   assert.deepEqual(table(inner, outerOnly), outer);
+
+  // A frozen mixer encoder is wrapped together with its table; another is not its.
+  const mixers = loadReferenceGolden("mixer_eem");
+  const wte = mixers.tensors.get("wte.weight")!;
+  const other = { ...wte, data: wte.data.map((value) => value + 1) };
+  const both = new Map(mixers.tensors).set("encoder.model_wte.weight", other);
+  const wrap = (name: string) => name.replace(/^encoderblocks/, "encoder.model_blocks");
+  for (
+    const [tensors, used, unused] of [
+      [both, wte, "encoder.model_wte.weight"],
+      [renamed(both, wrap), other, "wte.weight"],
+    ] as const
+  ) {
+    assert.deepEqual(table(mixers.config, tensors), used.data);
+    assert.deepEqual(imported(mixers.config, tensors).unused, [unused]);
+  }
 }, cpu);
+
+Deno.test("namesOf() tells the reference's checkpoints from ours", () => {
+  for (const name of REFERENCE_NAMES) {
+    const { tensors } = loadReferenceGolden(name);
+    assert.equal(namesOf(tensors), "reference", name);
+    assert.equal(namesOf(renamed(tensors, (name) => `module.${name}`)), "reference", name);
+  }
+  const tensor = { shape: [1], data: Float32Array.of(1) };
+  assert.equal(namesOf(new Map([["embedding.weight", tensor], ["head.weight", tensor]])), "own");
+  assert.equal(namesOf(new Map([["decoder.head.weight", tensor]])), "own");
+  assert.equal(namesOf(new Map([["embedding.weight", tensor]])), null);
+});
 
 onEveryBackend("importReference() names what the reference stores and does not use", () => {
   const unusedOf = (name: string) => {
