@@ -147,14 +147,22 @@ export function lossCurves(
   });
 }
 
+/** Arms of a figure's panel by name, or under a shorter label where the panel says the rest. */
+export type ArmGroup = readonly string[] | Readonly<Record<string, string>>;
+
 /** The loss curves of named arms, a panel a group. */
 export function groupCurves(
   arms: readonly ArmSummary[],
-  groups: Readonly<Record<string, readonly string[]>>,
+  groups: Readonly<Record<string, ArmGroup>>,
 ): CurveRow[] {
-  return Object.entries(groups).flatMap(([facet, names]) =>
-    lossCurves(names.map((name) => namedArm(arms, name))).map((row) => ({ ...row, facet }))
-  );
+  return Object.entries(groups).flatMap(([facet, group]) => {
+    const labelled = Array.isArray(group)
+      ? group.map((name) => [name, name] as const)
+      : Object.entries(group);
+    return labelled.flatMap(([arm, name]) =>
+      lossCurves([namedArm(arms, name)]).map((row) => ({ ...row, arm, facet }))
+    );
+  });
 }
 
 /** One line an arm: parameters, and held-out loss with its interval over seeds. */

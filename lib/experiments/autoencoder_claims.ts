@@ -1,6 +1,7 @@
 /** Notebook 02's claims and figures: the paper's orderings of autoencoders (paper §9 E2–E11). */
 
 import { mean } from "../measure/mod.ts";
+import { type Expansion, EXPANSIONS } from "../models/mod.ts";
 import { finalLosses, minus, namedArm, summarizeArms } from "./arm_summary.ts";
 import { autoencoderArm as names } from "./autoencoder_arms.ts";
 import { type ClaimContext, claimRow, type ClaimText, closeMargin } from "./claim_row.ts";
@@ -46,13 +47,15 @@ export function autoencoderFigures(
     kernels: Object.fromEntries(
       [[base, kernelSizes] as const, [wide, [middle, large]] as const].map(([width, kernels]) => [
         `${width} wide`,
-        [
-          names.plain("mixer", width),
-          ...kernels.flatMap((kernel) => [
-            names.kernel(kernel, width, "repeat"),
-            names.kernel(kernel, width, "unroll"),
-          ]),
-        ],
+        Object.fromEntries([
+          ["kernel 1, repeat", names.plain("mixer", width)],
+          ...kernels.flatMap((kernel) =>
+            EXPANSIONS.map((expansion) => [
+              `kernel ${kernel}, ${expansion}`,
+              names.kernel(kernel, width, expansion),
+            ])
+          ),
+        ]) as Record<string, string>,
       ]),
     ),
     mixing: {
@@ -111,11 +114,11 @@ export function autoencoderClaims(
   const mixer = (width: number) => loss(names.plain("mixer", width));
   const transformer = (width: number) => loss(names.plain("transformer", width));
   const mixing = (heads: number) => loss(names.heads("mixer", heads));
-  const kernel = (size: number, width: number, expansion: "repeat" | "unroll") =>
+  const kernel = (size: number, width: number, expansion: Expansion) =>
     loss(names.kernel(size, width, expansion));
   const gain = (of: (width: number) => number[], from: number, to: number) =>
     minus(of(from), of(to));
-  const few = ["repeat", "unroll"].map((expansion) =>
+  const few = EXPANSIONS.map((expansion) =>
     names.few(`mixer, kernel ${middle}, ${expansion}`, embeddingSize)
   );
   const fewTransformer = names.few("transformer, unroll", embeddingSize);
@@ -131,7 +134,7 @@ export function autoencoderClaims(
     .map((heads) => names.heads("transformer", heads));
   const eight = loss(names.heads("transformer", 8));
   const largest = names.kernel(large, wide, "unroll");
-  const otherWide = (["repeat", "unroll"] as const).flatMap((expansion) =>
+  const otherWide = EXPANSIONS.flatMap((expansion) =>
     [middle, large].map((size) => names.kernel(size, wide, expansion))
   ).filter((name) => name !== largest);
 

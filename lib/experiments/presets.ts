@@ -1,7 +1,7 @@
 /**
  * The sizes of the experiments: data, not code. `quick` is for a first look and for tests, `small`
- * for the committed results on two CPU cores, `paper` has the paper's sizes, for a GPU, on whatever
- * corpus is named.
+ * for the committed results on two CPU cores, `paper` has sizes of the paper's, one an experiment,
+ * for a GPU, on whatever corpus is named; lib/models/paper_models.ts has each of its models.
  */
 
 import { UserError } from "../errors.ts";

@@ -116,7 +116,8 @@ export async function runAll(
     programs?.value.dispose();
   }
   return asked.map(({ spec, id, stored }) => {
-    const run = stored ?? { ...trained.get(id)!, source: "trained" };
+    const now = trained.get(id);
+    const run = now === undefined ? stored! : { ...now, source: "trained" as const };
     // Labels are the caller's: the run may have been stored under others.
     return { ...run, config: { ...run.config, spec } };
   });

@@ -178,6 +178,38 @@ export function findClaim(
 }
 
 /**
+ * What counts as the same: an arm whose loss is off another's by any of these shares of it, above or
+ * below, but not by half as much again.
+ */
+export type Tie = readonly [
+  experiment: string,
+  words: readonly string[],
+  arm: string,
+  other: string,
+  shares: readonly number[],
+];
+
+/** Asserts that the tie's claim is judged `holds` within its shares, and not reproduced beyond. */
+export function assertTie(
+  claimsOf: ClaimsOf,
+  loss: (arm: string, quantity: Quantity) => number,
+  [experiment, words, arm, other, shares]: Tie,
+  holds: ClaimRow["verdict"],
+): void {
+  const verdictAt = (share: number) => {
+    const near = loss(other, "end") * (1 + share);
+    const rows = claimsOf((name, quantity) =>
+      name === arm && quantity === "end" ? near : loss(name, quantity)
+    );
+    return findClaim(rows, experiment, words).verdict;
+  };
+  for (const share of shares) {
+    assert.equal(verdictAt(share), holds, `${share}`);
+    assert.equal(verdictAt(1.5 * share), "not reproduced", `${1.5 * share}`);
+  }
+}
+
+/**
  * Seeds that nearly agree: each has a part of its own that all arms share, which differences between
  * them do not show, and a small one that is the arm's.
  */
