@@ -178,7 +178,7 @@ Deno.test("lossCurves() has every evaluation of the layout, with the price if it
   assert.deepEqual(lossCurves(arms, { layout: "padded" }).map((row) => row.y), [7, 6]);
 });
 
-Deno.test("groupCurves() has a panel a group, with the curves of its arms in its order", () => {
+Deno.test("groupCurves() has a panel a group, with the curves of its arms under its labels", () => {
   const arms = summarizeArms([
     makeRun({ arm: "a", family: "mixer", losses: [1, 2] }),
     makeRun({ arm: "b", losses: [3, 4] }),
@@ -194,6 +194,10 @@ Deno.test("groupCurves() has a panel a group, with the curves of its arms in its
     ...curve("first", "b", 43, [5, 6]),
     ...curve("first", "a", 42, [1, 2]),
     ...curve("second", "a", 42, [1, 2]),
+  ]);
+  assert.deepEqual(groupCurves(arms, { first: { plain: "c", other: "a" } }), [
+    ...curve("first", "plain", 42, [7, 8]),
+    ...curve("first", "other", 42, [1, 2]),
   ]);
   assert.throws(() => groupCurves(arms, { first: ["b", "d"] }), /no arm "d"/);
 });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { ArmGroup } from "../../lib/experiments/arm_summary.ts";
 import { scaleSteps } from "../../lib/experiments/arms.ts";
 import {
   autoencoderArm as names,
@@ -146,11 +147,27 @@ for (const name of PRESETS) {
   Deno.test(`autoencoderSpecs() of ${name} can be trained`, () => specs.forEach(assertTrainable));
 
   Deno.test(`autoencoderFigures() of ${name} show every arm, and no other`, () => {
-    const panels = Object.values(autoencoderFigures(preset)).flatMap(Object.values<string[]>);
+    const groups = Object.values(autoencoderFigures(preset));
+    const panels = groups.flatMap((group) => Object.values<ArmGroup>(group)).map(
+      Object.values<string>,
+    );
     for (const arms of panels) assert.equal(new Set(arms).size, arms.length, "twice in a panel");
     assert.deepEqual([...new Set(panels.flat())].sort(), Object.keys(MODELS).sort());
   });
 }
+
+Deno.test("autoencoderFigures() label kernels by what a panel's arms differ in", () => {
+  const { kernels } = autoencoderFigures(AUTOENCODER_PRESETS.paper);
+  const panel = (width: number, sizes: readonly number[]) => {
+    const labelled = sizes.flatMap((size) =>
+      (["repeat", "unroll"] as const).map((expansion) =>
+        [`kernel ${size}, ${expansion}`, names.kernel(size, width, expansion)] as const
+      )
+    );
+    return { "kernel 1, repeat": names.plain("mixer", width), ...Object.fromEntries(labelled) };
+  };
+  assert.deepEqual(Object.values(kernels), [panel(512, [4, 8, 16]), panel(1024, [8, 16])]);
+});
 
 Deno.test("autoencoderSpecs() can be trained where steps are slow", () => {
   autoencoderSpecs(scaleSteps(AUTOENCODER_PRESETS.quick, 1 / 20)).forEach(assertTrainable);
