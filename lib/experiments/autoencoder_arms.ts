@@ -3,7 +3,7 @@
  * causal models to read them against (E10, E11). All see the same text, steps and seeds.
  *
  * Transformer stacks of autoencoders are the paper's "modular" ones, which it finds better: an
- * embedding table of their own and no final norm (§2.5).
+ * embedding table of their own and no final norm; those of hybrids are whole Llama models (§2.5).
  */
 
 import {
@@ -63,7 +63,7 @@ function autoencoderArms(preset: AutoencoderPreset): Arm[] {
     name: string,
     encoder: BackboneConfig,
     decoder: BackboneConfig = encoder,
-    options: Partial<Pick<AutoencoderConfig, "expansion" | "embeddingSize">> = {},
+    options: Partial<Pick<AutoencoderConfig, "expansion" | "embeddingSize" | "embedding">> = {},
   ): Arm => ({
     family: "autoencoder",
     arm: name,
@@ -81,6 +81,7 @@ function autoencoderArms(preset: AutoencoderPreset): Arm[] {
     data,
     peakRate: peakRates[backbone.architecture === "mixer" ? "mixer" : "transformer"],
   });
+  const llama = backboneConfig("transformer", { ...sizes, width: base, headCount });
   const unroll = { expansion: "unroll" } as const;
   const names = autoencoderArm;
   const [, middle, large] = kernelSizes;
@@ -98,8 +99,8 @@ function autoencoderArms(preset: AutoencoderPreset): Arm[] {
       arm(names.plain("transformer", width), transformer(width))
     ),
     // E3
-    arm(names.hybrid("mixer", "transformer"), mixer(base), transformer(base)),
-    arm(names.hybrid("transformer", "mixer"), transformer(base), mixer(base)),
+    arm(names.hybrid("mixer", "transformer"), mixer(base), llama),
+    arm(names.hybrid("transformer", "mixer"), llama, mixer(base), { embedding: "inner" }),
     // E4, E5
     ...preset.attentionHeads.map((heads) => {
       const stack = transformer(base, heads);
@@ -123,7 +124,7 @@ function autoencoderArms(preset: AutoencoderPreset): Arm[] {
     // E10, E11
     causal("mixer", mixer(base)),
     causal("mixer, 4 heads", mixer(base, { headCount: 4 })),
-    causal("transformer", backboneConfig("transformer", { ...sizes, width: base, headCount })),
+    causal("transformer", llama),
     ...(["repeat", "unroll"] as const).map((expansion) => {
       const stack = mixer(base, { kernelSize: middle });
       const name = names.few(`mixer, kernel ${middle}, ${expansion}`, embeddingSize);

@@ -124,6 +124,6 @@ export function frozenSpecs(sizes: AutoencoderPreset): RunSpec[] {
 
 /** A share of the training, its schedule in proportion. */
 function shortened(sizes: AutoencoderPreset, share: number): AutoencoderPreset {
-  const part = (count: number) => Math.max(1, Math.round(share * count));
-  return { ...sizes, steps: part(sizes.steps), warmupSteps: part(sizes.warmupSteps) };
+  const steps = Math.max(1, Math.round(share * sizes.steps));
+  return { ...sizes, steps, warmupSteps: Math.round(share * sizes.warmupSteps) };
 }

@@ -59,7 +59,7 @@ function joinClaims(
     return { arms: all, farthest: minus(loss(all.at(-1)!), loss(all[0]!)) };
   };
   /** The loss with the embedding priced at 4 bits a number, the paper's L_norm. */
-  const priced = (name: string, share = 1) => {
+  const priced = (name: string, share: number) => {
     const arm = of(name);
     return lossesAt(arm, share).map((nats) => nats + priceNats(arm, 4));
   };
