@@ -103,17 +103,18 @@ function joinClaims(
     row(
       {
         experiment: "E13",
-        claim: "transformer decoder: a transformer's embedding is better than a mixer's",
+        claim:
+          "transformer decoder, token join: a transformer's embedding is better than a mixer's",
         paper: "matched types beat mixed",
       },
       minus(
-        loss(join("transformer", "embedding")),
+        loss(join("transformer", "token")),
         loss(names.join("transformer", "transformer", "token")),
       ),
     ),
     row({
       experiment: "E13",
-      claim: "mixer decoder: a mixer's embedding is better than a transformer's",
+      claim: "mixer decoder, token join: a mixer's embedding is better than a transformer's",
       paper: "matched types beat mixed",
     }, minus(loss(names.join("transformer", "mixer", "token")), loss(join("mixer", "token")))),
     row({
