@@ -70,9 +70,13 @@ for (const name of PRESETS) {
         [names.plain("transformer", width), inBoth(transformer, { width })],
       ]),
     ),
-    // E3: the architecture of one side
-    [names.hybrid("mixer", "transformer")]: { ...mixer, decoder: transformerStack },
-    [names.hybrid("transformer", "mixer")]: { ...mixer, encoder: transformerStack },
+    // E3: the architecture of one side; transformers are whole Llama models
+    [names.hybrid("mixer", "transformer")]: { ...mixer, decoder: causalTransformer },
+    [names.hybrid("transformer", "mixer")]: {
+      ...mixer,
+      encoder: causalTransformer,
+      embedding: "inner",
+    },
     // E4, E5: expansion, and the heads of the unrolled
     ...Object.fromEntries(
       [2, 4, 8, 16].map((headCount) => [

@@ -184,7 +184,7 @@ Deno.test("prepareData() reads the text from the field that is named", () =>
   }));
 
 const LATENT = latentData(
-  { latentBits: 6, blockCount: 2, blockLength: 3 },
+  { latentBits: 10, blockCount: 2, blockLength: 3 },
   { trainWindows: 40, heldOutWindows: 9, sequenceSeed: 5 },
 );
 
@@ -194,8 +194,8 @@ function prepareLatent(changes: Partial<typeof LATENT> = {}) {
 
 Deno.test("latentData() has the sizes of its source", () => {
   assert.deepEqual(LATENT, {
-    source: { latentBits: 6, blockCount: 2, blockLength: 3 },
-    vocabSize: 9,
+    source: { latentBits: 10, blockCount: 2, blockLength: 3 },
+    vocabSize: 33,
     layout: "packed",
     contextLength: 7,
     trainWindows: 40,
@@ -214,7 +214,7 @@ Deno.test("prepareData() makes sequences, which have no tokenizer, pads or bytes
     assert.equal(windows.count, count);
     assert.equal(windows.contextLength, 7);
     assert.equal(windows.ids.length, 7 * count);
-    assert.ok(windows.ids.every((id) => id < 9));
+    assert.ok(windows.ids.every((id) => id < 33));
   }
   await assert.rejects(Deno.stat("nothing is written there"), Deno.errors.NotFound);
 });
@@ -229,6 +229,20 @@ Deno.test("prepareData() makes sequences by their seed, held-out ones apart", as
   const other = (await prepareLatent({ sequenceSeed: 6 })).training;
   assert.notDeepEqual(other.train.ids, train.ids);
   assert.notDeepEqual(other.heldOut.ids, heldOut.ids);
+});
+
+Deno.test("prepareData() holds out sequences that training does not have", async () => {
+  const rows = ({ ids, count }: Windows) =>
+    Array.from({ length: count }, (_, row) => ids.subarray(7 * row, 7 * row + 7).join());
+  // 500 of 1,024 sequences: about every third drawn one is among them.
+  const { train, heldOut } = (await prepareLatent({ trainWindows: 500 })).training;
+  const seen = new Set(rows(train));
+  assert.deepEqual(rows(heldOut).filter((row) => seen.has(row)), []);
+  await assert.rejects(
+    prepareLatent({ trainWindows: 20_000 }),
+    (error) =>
+      error instanceof UserError && /^10 latent bits: .* use more bits/.test(error.message),
+  );
 });
 
 Deno.test("prepareData() refuses a number of sequences that is none", async () => {

@@ -98,7 +98,7 @@ for (const name of PRESETS) {
     {
       experiment: "E13",
       words: ["transformer decoder", "better"],
-      effect: lower(matched, mixed.embedding),
+      effect: lower(matched, mixed.token),
     },
     {
       experiment: "E13",

@@ -426,7 +426,7 @@ Deno.test("runAll() takes a published run without its source, which it needs onl
       ...options,
       onProgress: watch.onProgress,
     });
-    assert.deepEqual(both.map((run) => run.source), ["published", "trained"]);
+    assert.deepEqual(both.map((run) => run.source), ["trained", "trained"]);
     assert.deepEqual(watch.seen, [...twelveSteps("ae", 0, 24), ...twelveSteps("frozen", 12, 24)]);
     assert.deepEqual(timeless(both[1]!.records), timeless(trained!.records));
   }));
