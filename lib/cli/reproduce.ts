@@ -25,7 +25,8 @@ const spec = {
       type: "choice",
       choices: PRESETS,
       default: "quick",
-      description: "how much is trained: quick is minutes, small hours, paper needs a GPU",
+      description:
+        "how much is trained: quick is minutes, small half an hour a notebook, paper needs a GPU",
     },
     notebook: {
       type: "strings",

@@ -140,9 +140,7 @@ export function importReference(
   const unused = [...found.keys()].filter((name) => !used.has(name));
   const patterns = unusedPatterns(config);
   const unknown = unused.filter((name) => !patterns.some((pattern) => pattern.test(name)));
-  const others = unknown.length === 0
-    ? ""
-    : ` beside ${unknown.slice(0, 3).join(", ")}${unknown.length > 3 ? ", …" : ""}`;
+  const others = `${unknown.slice(0, 3).join(", ")}${unknown.length > 3 ? ", …" : ""}`;
 
   for (const { names, part } of sources) {
     for (const name of names) {
@@ -150,7 +148,9 @@ export function importReference(
       if (`${shape}` === `${part}`) continue;
       throw new UserError(
         `${fileName}: expected ${name} of shape [${part}], found ${
-          shape === undefined ? `no such tensor${others}` : `[${shape}]`
+          shape !== undefined
+            ? `[${shape}]`
+            : `no such tensor${others === "" ? "" : `, but ${others}`}`
         }; ${
           name === "lm_head.weight"
             ? "a head tied to the token embedding is not supported"
@@ -162,7 +162,7 @@ export function importReference(
   if (unknown.length > 0) {
     throw new UserError(
       `${fileName}: expected the ${used.size} tensors of the configured model, found ` +
-        `${unknown.length} more${others}; does the model's configuration fit?`,
+        `${unknown.length} more: ${others}; does the model's configuration fit?`,
     );
   }
   const tensors = new Map(sources.map((source) => [source.leaf, readSource(source, found)]));

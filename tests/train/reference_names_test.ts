@@ -167,7 +167,7 @@ onEveryBackend("importReference() refuses tensors that are not the configured mo
   );
   assert.match(
     messageOf(config, renamed(tensors, (name) => name.replace("encoderblocks", "blocks"))),
-    /expected encoderblocks\.0\.\S+ of shape \[.*\], found no such tensor beside blocks\.0\./,
+    /expected encoderblocks\.0\.\S+ of shape \[.*\], found no such tensor, but blocks\.0\./,
   );
   assert.match(
     change({ encoder: { ...config.encoder, kernelSize: 3 } }),
@@ -175,11 +175,11 @@ onEveryBackend("importReference() refuses tensors that are not the configured mo
   );
   assert.match(
     change({ decoder: { ...config.decoder, layerCount: 1 } }),
-    /found 10 more beside decoderblocks\.1\.\S+, decoderblocks\.1\.\S+, decoderblocks\.1\.\S+, …;/,
+    /found 10 more: decoderblocks\.1\.\S+, decoderblocks\.1\.\S+, decoderblocks\.1\.\S+, …;/,
   );
   assert.match(
     messageOf(uncompressed, tensors),
-    /found 4 more beside down\.bias, down\.weight, up\.bias, …; does the model's configuration fit/,
+    /found 4 more: down\.bias, down\.weight, up\.bias, …; does the model's configuration fit/,
   );
   const clm = loadReferenceGolden("llama_clm");
   assert.equal(
