@@ -95,6 +95,8 @@ export type OptionValues<Options extends Readonly<Record<string, OptionSpec>>> =
 
 export interface ParsedCommand<Options extends Readonly<Record<string, OptionSpec>>> {
   readonly options: OptionValues<Options>;
+  /** The options that stand on the command line, as against those with their defaults. */
+  readonly given: ReadonlySet<string>;
   readonly positionals: readonly string[];
   /** The words after `--`, for commands with `passThrough`. */
   readonly rest: readonly string[];
@@ -188,7 +190,12 @@ export function parseCommand<const Options extends Readonly<Record<string, Optio
       : readValue(spec, `--${kebabCase(name)}`, option, values);
   }
   checkPositionals(spec, positionals);
-  return { options: options as OptionValues<Options>, positionals, rest };
+  return {
+    options: options as OptionValues<Options>,
+    given: new Set(given.keys()),
+    positionals,
+    rest,
+  };
 }
 
 function splitArguments(

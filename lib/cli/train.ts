@@ -12,10 +12,22 @@ import {
 } from "../experiments/mod.ts";
 import { liveProgress } from "../figures/mod.ts";
 import { bitsPerByte } from "../measure/mod.ts";
-import { backboneConfig, EXPANSIONS, JOINS, type ModelConfig } from "../models/mod.ts";
+import {
+  type BackboneConfig,
+  backboneConfig,
+  EXPANSIONS,
+  JOINS,
+  type ModelConfig,
+} from "../models/mod.ts";
 import { TEXT_UNITS } from "../text/mod.ts";
 import { ADAMW_DEFAULTS } from "../train/mod.ts";
-import { type CommandSpec, type OptionValues, parseCommand, runCommand } from "./_args.ts";
+import {
+  type CommandSpec,
+  type OptionValues,
+  parseCommand,
+  runCommand,
+  UsageError,
+} from "./_args.ts";
 
 /** The command line of the task. */
 export const trainCommand = {
@@ -66,7 +78,11 @@ export const trainCommand = {
       description: "how an autoencoder's embedding becomes a sequence",
     },
     layers: { type: "integer", min: 1, default: 4, description: "blocks of each stack" },
-    heads: { type: "integer", min: 1, default: 4, description: "attention heads (transformer)" },
+    heads: {
+      type: "integer",
+      min: 1,
+      description: "of attention (transformer; default 4) or mixing (mixer; default flat)",
+    },
     kernel: { type: "integer", min: 1, default: 1, description: "channels mixed at once (mixer)" },
     context: { type: "integer", min: 2, default: 128, description: "tokens a sample, N" },
     vocabulary: { type: "integer", min: 258, default: 4096, description: "tokenizer entries" },
@@ -124,7 +140,8 @@ const INTERRUPTED = 130;
 type Options = OptionValues<typeof trainCommand.options>;
 
 async function main(argv: readonly string[]): Promise<number> {
-  const { options } = parseCommand(trainCommand, argv);
+  const { options, given } = parseCommand(trainCommand, argv);
+  checkApplicable(options, given);
   await initEngine({ backend: options.backend });
   const progress = liveProgress();
   let stopped = "";
@@ -185,7 +202,7 @@ function runSpec(options: Options): RunSpec {
       contextLength: options.context,
       heldOutWindows: options.heldOutWindows,
     },
-    quantizedBits: options.bits,
+    quantizedBits: options.model === "eem" ? options.bits : [],
     training: {
       model: modelConfig(options),
       optimizer: ADAMW_DEFAULTS,
@@ -202,13 +219,43 @@ function runSpec(options: Options): RunSpec {
   };
 }
 
+/** Where an option means something: elsewhere it is an error, not a silence. */
+const APPLICABLE: Readonly<Partial<Record<keyof Options, (options: Options) => boolean>>> = {
+  encoderWidth: ({ model }) => model === "eem" || model === "autoencoder",
+  embeddingSize: ({ model, join }) =>
+    model === "eem" || model === "autoencoder" || (model === "zeros" && join === "embedding"),
+  join: ({ model }) => model === "eem" || model === "zeros",
+  expansion: ({ model }) => model === "autoencoder",
+  heads: ({ family }) => family !== "lstm",
+  kernel: ({ family }) => family === "mixer",
+  initialization: ({ model }) => model === "eem" || model === "zeros",
+  bits: ({ model }) => model === "eem",
+};
+
+/** @throws UsageError naming an option that was given and would do nothing. */
+export function checkApplicable(options: Options, given: ReadonlySet<string>): void {
+  for (const [name, applies] of Object.entries(APPLICABLE)) {
+    if (!given.has(name) || applies(options)) continue;
+    const option = name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw new UsageError(
+      `--${option} does nothing with --model ${options.model} --family ${options.family}; ` +
+        "leave it out (see deno task train --help)",
+    );
+  }
+}
+
 /** The model that options describe. */
 export function modelConfig(options: Options): ModelConfig {
   const { family, context, layers, heads, kernel, vocabulary, embeddingSize, join } = options;
-  const shared = { vocabSize: vocabulary, layerCount: layers, headCount: heads };
-  const backbone = (width: number, contextLength: number) => {
+  const shared = { vocabSize: vocabulary, layerCount: layers, headCount: heads ?? 4 };
+  const backbone = (width: number, contextLength: number): BackboneConfig => {
     const plain = backboneConfig(family, { ...shared, width, contextLength });
-    return plain.architecture === "mixer" && kernel > 1 ? { ...plain, kernelSize: kernel } : plain;
+    if (plain.architecture !== "mixer") return plain;
+    return {
+      ...plain,
+      ...(kernel > 1 ? { kernelSize: kernel } : {}),
+      ...(heads === undefined ? {} : { headCount: heads }),
+    };
   };
   const encoder = backbone(options.encoderWidth, context);
   if (options.model === "clm") {

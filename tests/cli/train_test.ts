@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseCommand } from "../../lib/cli/_args.ts";
-import { modelConfig, trainCommand } from "../../lib/cli/train.ts";
+import { parseCommand, UsageError } from "../../lib/cli/_args.ts";
+import { checkApplicable, modelConfig, trainCommand } from "../../lib/cli/train.ts";
 import { checkModelSizes, type ModelConfig, sampleLength, stacksOf } from "../../lib/models/mod.ts";
 import { tinyCorpus } from "../experiments/_tiny.ts";
 import { withFiles } from "../text/_temporary.ts";
@@ -85,4 +85,40 @@ Deno.test("deno task train hands joins, expansions and kernels on", () => {
   }
   const config = modelOf("--model", "autoencoder", "--expansion", "unroll");
   assert.ok(config.kind === "autoencoder" && config.expansion === "unroll");
+});
+
+Deno.test("deno task train takes --heads for attention and for mixing", () => {
+  const headsOf = (...argv: string[]) => {
+    const [stack] = stacksOf(modelOf(...argv));
+    return stack!.architecture === "lstm" ? undefined : stack!.headCount;
+  };
+  assert.equal(headsOf("--family", "transformer"), 4);
+  assert.equal(headsOf("--family", "transformer", "--heads", "8"), 8);
+  assert.equal(headsOf("--family", "mixer"), undefined);
+  assert.equal(headsOf("--family", "mixer", "--heads", "8"), 8);
+});
+
+Deno.test("deno task train refuses options that would do nothing", () => {
+  const refused = [
+    ["--join", "linear"],
+    ["--model", "eem", "--expansion", "unroll"],
+    ["--model", "zeros", "--embedding-size", "4"],
+    ["--family", "transformer", "--kernel", "4"],
+    ["--family", "lstm", "--heads", "2"],
+    ["--model", "autoencoder", "--bits", "4"],
+    ["--encoder-width", "16"],
+    ["--model", "autoencoder", "--initialization", "pytorch"],
+  ];
+  for (const argv of refused) {
+    const { options, given } = parseCommand(trainCommand, argv);
+    const option = argv.at(-2)!;
+    assert.throws(
+      () => checkApplicable(options, given),
+      (error: Error) => error instanceof UsageError && error.message.startsWith(`${option} does`),
+    );
+  }
+  for (const argv of [[], ["--model", "zeros", "--join", "embedding", "--embedding-size", "4"]]) {
+    const { options, given } = parseCommand(trainCommand, argv);
+    checkApplicable(options, given);
+  }
 });
