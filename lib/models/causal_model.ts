@@ -1,6 +1,10 @@
 /**
- * Causal language model, CLM (paper §2.4): a causal stack and a linear head. Position t predicts
- * token t + 1; N − 1 of N tokens are scored.
+ * Causal language model, CLM (paper §2.4): a causal stack and a linear head.
+ *
+ *   logits = Stack(embed(ids)) head;   position t predicts token t + 1, so N − 1 of N are scored
+ *
+ * The loss of a token is its cross-entropy (language_model.ts), of a batch the mean over those that
+ * are no pads (lib/train/step.ts).
  */
 
 import { slice, type Tensor } from "../engine/mod.ts";

@@ -2,15 +2,18 @@
  * Masked mixer (paper §2.1, §2.2): a causal stack whose tokens exchange information through
  * learned, position-specific weights instead of attention.
  *
- *   x ← x + Mix(LayerNorm(x));   x ← x + FeedForward(LayerNorm(x))
+ *   x ← x + Mix(LayerNorm(x));   x ← x + W₂ GELU(W₁ LayerNorm(x) + b₁) + b₂,  inner width 4D
  *
- * Mix is a convolution over tokens as channels, flat or by heads. No position code (mixing weights
- * are positions), no final norm, pads are ordinary tokens.
+ *   flat:      Mix(x)[t, j] = b[t] + Σ_{s ≤ t} Σ_{p < K} W[t, s, p] x[s, j + p − ⌊(K−1)/2⌋]
+ *   by heads:  Mix(x) = [Mix₁(x A₁ + a₁) | … | Mix_H(x A_H + a_H)] C + c,  A_h to D/H channels
+ *
+ * A convolution with tokens as channels, along the hidden axis (lib/layers/masked_mixing.ts). No
+ * position code (mixing weights are positions), no final norm, pads are ordinary tokens.
  * Deviates from the reference: the causal mask multiplies in the graph; stored weights stay as they
  * are. Every head has weights of its own (some of the reference's scripts use the last head's for
  * all).
  *
- * Legend: T positions, B batch, D width.
+ * Legend: T positions, B batch, D width, K kernel size, H heads.
  */
 
 import { add, layerNorm, type Tensor } from "../engine/mod.ts";

@@ -4,10 +4,14 @@
  *
  *   x ← x + Attention(RMSNorm(x));   x ← x + SwiGLU(RMSNorm(x))
  *
+ *   Attention(x) = [softmax(R(x Q_h) R(x K_h)ᵀ / √E + mask) x V_h]_{h ≤ H} O,  E = D/H
+ *   R turns channels (e, e + E/2) of position t by the angle t · 10000^(−2e/E)
+ *   SwiGLU(x) = (SiLU(x G) ⊙ x U) W
+ *
  * Positions are rotary, or learned vectors added to the input. They count 0 … T−1 whatever the
  * padding; left pads are hidden as keys.
  *
- * Legend: T positions, B batch, D width.
+ * Legend: T positions, B batch, D width, H heads.
  */
 
 import { add, expandDims, rmsNorm, type Tensor } from "../engine/mod.ts";
