@@ -63,7 +63,7 @@ export function frozenSpecs(sizes: AutoencoderPreset): RunSpec[] {
     name: string,
     model: ModelConfig,
     source?: readonly RunSpec[],
-    training: TrainingSizes = sizes,
+    trainingSizes: TrainingSizes = sizes,
   ): RunSpec[] =>
     seedSpecs({
       family: "frozen",
@@ -74,13 +74,13 @@ export function frozenSpecs(sizes: AutoencoderPreset): RunSpec[] {
       ...(source === undefined ? {} : {
         frozenEncoder: (seed) => source.find((run) => run.training.seed === seed)!,
       }),
-    }, training);
+    }, trainingSizes);
 
   const plainSpecs = all.filter(({ arm }) => arm === plain);
   const plainModel = plainSpecs[0]!.training.model;
   const early = EARLY_SHARES.flatMap((share) => {
-    const training = shortened(sizes, share);
-    return arm(handoverArm.early(plain, training.steps), plainModel, undefined, training);
+    const short = shortened(sizes, share);
+    return arm(handoverArm.early(plain, short.steps), plainModel, undefined, short);
   });
   const sourceSpecs = [...early, ...all];
   const sources = [...new Set([...training, ...kernels])].map((name) => {
@@ -100,7 +100,7 @@ export function frozenSpecs(sizes: AutoencoderPreset): RunSpec[] {
       expansion: "repeat",
       ...read,
     }, source);
-  const { encoder, name } = sources.find(({ name }) => name === kernels.at(-1))!;
+  const large = sources.find(({ name }) => name === kernels.at(-1))!;
   return [
     ...sources.flatMap(({ specs }) => specs),
     ...causal,
@@ -109,7 +109,7 @@ export function frozenSpecs(sizes: AutoencoderPreset): RunSpec[] {
     ),
     ...arm(handoverArm.frozen(causalName), augmented(shared, { readPosition: -2 }), causal),
     ...trained,
-    ...arm(handoverArm.trained(name), augmented(encoder)),
+    ...arm(handoverArm.trained(large.name), augmented(large.encoder)),
     ...arm(handoverArm.deeper(plain), augmented(shared, { layers: 2 * layerCount }), plainSpecs),
     ...arm(handoverArm.noEncoder, {
       kind: "augmented",

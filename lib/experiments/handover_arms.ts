@@ -3,8 +3,8 @@
  * over (paper §9 E12, E13, E16), in whether their encoder is trained with them (§2.7), and in how
  * many numbers it gives, on text and on sequences of a known number of bits.
  *
- * Transformer decoders start as in the reference, embedding N(0, 1): started small, as in a CLM, the
- * tokens drown in the embedding that is added or joined to them. One arm starts like the CLM, to be
+ * Transformer decoders start as in the reference, embedding N(0, 1): started small, as in a CLM,
+ * tokens are far smaller than the embedding that is added or joined to them. One arm starts like the CLM, to be
  * compared with it. Mixers start alike in both.
  */
 

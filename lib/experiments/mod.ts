@@ -4,6 +4,7 @@ export * from "./arm_summary.ts";
 export * from "./arms.ts";
 export * from "./autoencoder_arms.ts";
 export * from "./autoencoder_claims.ts";
+export * from "./autoencoder_figures.ts";
 export * from "./baseline_arms.ts";
 export * from "./baseline_claims.ts";
 export * from "./baseline_summary.ts";

@@ -19,6 +19,15 @@ export function checkPreset(name: string): PresetName {
   return name as PresetName;
 }
 
+/** The length of the paper's runs and what is logged of them (paper §7), here with three seeds. */
+const PAPER_SCHEDULE: Omit<TrainingSizes, "batchSize"> = {
+  steps: 200_000,
+  warmupSteps: 500,
+  logEvery: 500,
+  evaluateEvery: 4000,
+  seeds: [42, 43, 44],
+};
+
 /** The sizes of one family's causal model, which are its decoder's too, and of its encoder. */
 export type FamilySizes = Readonly<{
   width: number;
@@ -105,11 +114,7 @@ export const BASELINE_PRESETS: Readonly<Record<PresetName, BaselinePreset>> = {
     },
     embeddingSizes: [64],
     batchSize: 64,
-    steps: 200_000,
-    warmupSteps: 500,
-    logEvery: 500,
-    evaluateEvery: 4000,
-    seeds: [42, 43, 44],
+    ...PAPER_SCHEDULE,
   },
 };
 
@@ -174,11 +179,7 @@ export const AUTOENCODER_PRESETS: Readonly<Record<PresetName, AutoencoderPreset>
     embeddingSize: 128,
     peakRates: { mixer: 5e-4, transformer: 2e-4 },
     batchSize: 128,
-    steps: 200_000,
-    warmupSteps: 500,
-    logEvery: 500,
-    evaluateEvery: 4000,
-    seeds: [42, 43, 44],
+    ...PAPER_SCHEDULE,
   },
 };
 
@@ -290,14 +291,10 @@ export const HANDOVER_PRESETS: Readonly<Record<PresetName, HandoverPreset>> = {
       embeddingSize: 64,
       peakRates: { mixer: 5e-4, transformer: 2e-4 },
       causalRates: { mixer: 5e-4, transformer: 2e-4, lstm: 1e-3 },
-      steps: 200_000,
-      warmupSteps: 500,
-      logEvery: 500,
-      evaluateEvery: 4000,
-      seeds: [42, 43, 44],
+      ...PAPER_SCHEDULE,
     },
     frozen: SHORT_PAPER,
     scan: { ...SHORT_PAPER, embeddingSizes: [8, 16, 32, 64, 128, 256] },
-    latent: { ...LATENT, seeds: [42, 43, 44], steps: 20_000, warmupSteps: 500 },
+    latent: { ...LATENT, seeds: PAPER_SCHEDULE.seeds, steps: 20_000, warmupSteps: 500 },
   },
 };

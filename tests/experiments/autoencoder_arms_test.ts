@@ -5,7 +5,7 @@ import {
   autoencoderArm as names,
   autoencoderSpecs,
 } from "../../lib/experiments/autoencoder_arms.ts";
-import { autoencoderFigures } from "../../lib/experiments/autoencoder_claims.ts";
+import { autoencoderFigures } from "../../lib/experiments/autoencoder_figures.ts";
 import { AUTOENCODER_PRESETS, PRESETS } from "../../lib/experiments/presets.ts";
 import { runId } from "../../lib/experiments/run_spec.ts";
 import {

@@ -3,7 +3,8 @@ import {
   autoencoderArm as names,
   autoencoderSpecs,
 } from "../../lib/experiments/autoencoder_arms.ts";
-import { autoencoderClaims, gradientTable } from "../../lib/experiments/autoencoder_claims.ts";
+import { autoencoderClaims } from "../../lib/experiments/autoencoder_claims.ts";
+import { gradientTable } from "../../lib/experiments/autoencoder_figures.ts";
 import { AUTOENCODER_PRESETS, PRESETS } from "../../lib/experiments/presets.ts";
 import type { Expansion } from "../../lib/models/mod.ts";
 import { CONTEXT } from "./_made_runs.ts";

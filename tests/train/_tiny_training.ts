@@ -11,8 +11,7 @@ import { createRandom } from "../../lib/random.ts";
 import type { Windows } from "../../lib/text/mod.ts";
 import {
   ADAMW_DEFAULTS,
-  compileEvaluator,
-  compileTrainStep,
+  compilePrograms,
   type Programs,
   type Session,
   startSession,
@@ -109,16 +108,7 @@ export function compile(
   { model, optimizer }: Pick<TrainingConfig, "model" | "optimizer"> = CONFIG,
   padId: number | null = null,
 ): Programs {
-  const step = compileTrainStep(model, { padId }, optimizer, "graph");
-  const evaluator = compileEvaluator(model, { padId }, "graph");
-  return {
-    step,
-    evaluator,
-    dispose: () => {
-      step.dispose();
-      evaluator.dispose();
-    },
-  };
+  return compilePrograms({ model, optimizer, schedule: CONFIG.schedule }, { padId });
 }
 
 export function timeless(record: TrainingRecord): unknown {
