@@ -28,12 +28,14 @@ export async function writeFileAtomically(
   }
 }
 
-/** The file's bytes, or null when there is no such file. */
+/** The file's bytes, or null when there is no such file, nor a folder that could hold it. */
 export async function readFileIfPresent(path: string): Promise<Uint8Array | null> {
   try {
     return await Deno.readFile(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
+    const isMissing = error instanceof Deno.errors.NotFound ||
+      error instanceof Deno.errors.NotADirectory;
+    if (isMissing) return null;
     throw error;
   }
 }

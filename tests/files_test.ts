@@ -54,5 +54,6 @@ Deno.test("readFileIfPresent() gives bytes, null for no file, and other errors a
     assert.deepEqual(await readFileIfPresent(join(folder, "file")), Uint8Array.of(97, 98, 99));
     assert.equal(await readFileIfPresent(join(folder, "none")), null);
     assert.equal(await readFileIfPresent(join(folder, "no", "folder")), null);
+    assert.equal(await readFileIfPresent(join(folder, "file", "no folder")), null);
     await assert.rejects(readFileIfPresent(folder));
   }));

@@ -2,11 +2,13 @@
 import { dirname, join } from "node:path";
 import { BACKENDS, disposeTree, initEngine, namedLeaves } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
+import { readRunConfig } from "../experiments/mod.ts";
 import {
   checkModelConfig,
   initModel,
   type Model,
   type ModelConfig,
+  needsValues,
   PAPER_MODELS,
   sampleLength,
   stacksOf,
@@ -108,6 +110,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const config = options.model === undefined
     ? await runModelConfig(weightsPath)
     : await chosenModelConfig(options.model);
+  refuseValueModel(config);
   const padId = checkPadId(options.padId ?? null, config);
   const rows = checkIds(await readJson(idsPath), idsPath, config);
   const { tensors } = parseSafetensors(await readBytes(weightsPath), weightsPath);
@@ -160,14 +163,23 @@ export async function chosenModelConfig(pathOrName: string): Promise<ModelConfig
 
 /** The model of the run in whose folder the weights lie. */
 async function runModelConfig(weightsPath: string): Promise<ModelConfig> {
-  const path = join(dirname(weightsPath), "config.json");
-  if (!exists(path)) {
-    throw new UsageError(
-      `--model is missing, and ${weightsPath} lies in no run's folder: there is no ${path} (see ${spec.name} --help)`,
-    );
-  }
-  const run = await readJson(path) as { spec?: { training?: { model?: unknown } } } | null;
-  return checkModelConfig(run?.spec?.training?.model, `${path}: spec.training.model`);
+  const folder = dirname(weightsPath);
+  const run = await readRunConfig(folder);
+  if (run !== null) return run.spec.training.model;
+  throw new UsageError(
+    `--model is missing, and ${weightsPath} lies in no run's folder: there is no ${
+      join(folder, "config.json")
+    } (see ${spec.name} --help)`,
+  );
+}
+
+/** @throws UserError for models whose losses need more than token ids. */
+export function refuseValueModel(config: ModelConfig): void {
+  if (!needsValues(config)) return;
+  throw new UserError(
+    `expected a model that predicts tokens, found a ${config.kind} one, which learned a number of ` +
+      "every token from another model: ids alone give it no loss",
+  );
 }
 
 /** @throws UserError when the model has no such id. */

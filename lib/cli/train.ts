@@ -2,11 +2,14 @@
 import { BACKENDS, initEngine } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
 import {
+  type DataSpec,
   describeSources,
   PROJECT_FOLDERS,
   runAll,
   type RunSpec,
   showProgress,
+  sourceData,
+  type StoredRun,
   weightsPath,
   withInterrupt,
 } from "../experiments/mod.ts";
@@ -19,7 +22,7 @@ import {
   JOINS,
   type ModelConfig,
 } from "../models/mod.ts";
-import { TEXT_UNITS } from "../text/mod.ts";
+import { readSource, TEXT_UNITS } from "../text/mod.ts";
 import { ADAMW_DEFAULTS } from "../train/mod.ts";
 import {
   type CommandSpec,
@@ -38,7 +41,9 @@ export const trainCommand = {
       type: "string",
       default: "sotu",
       placeholder: "NAME|PATH",
-      description: "built-in corpus, or a file or folder of .txt, .md, .jsonl (.gz)",
+      description:
+        "built-in corpus; a file or folder of .txt, .md, .jsonl (.gz); or a .json file " +
+        "that describes a source of known entropy",
     },
     textField: {
       type: "string",
@@ -127,6 +132,10 @@ export const trainCommand = {
   examples: [
     { command: "deno task train --model eem --steps 2000", does: "an EEM on the built-in corpus" },
     { command: "deno task train --corpus my_texts/ --context 64", does: "a CLM on your own text" },
+    {
+      command: "deno task train --corpus markov.json --context 32",
+      does: "a CLM on a source, and how far it is from the truth",
+    },
   ],
   notes: [
     "A run is stored in runs/<id>/: config.json, records.jsonl, tokenizer.json, model.safetensors.",
@@ -142,11 +151,12 @@ type Options = OptionValues<typeof trainCommand.options>;
 async function main(argv: readonly string[]): Promise<number> {
   const { options, given } = parseCommand(trainCommand, argv);
   checkApplicable(options, given);
+  const data = await dataSpec(options);
   await initEngine({ backend: options.backend });
   const progress = liveProgress();
   let stopped = "";
   const results = await withInterrupt((signal) =>
-    runAll([runSpec(options)], {
+    runAll([runSpec(options, data)], {
       folders: PROJECT_FOLDERS,
       cacheFolder: PROJECT_FOLDERS.cache,
       fresh: options.fresh,
@@ -170,41 +180,73 @@ async function main(argv: readonly string[]): Promise<number> {
     return 0;
   }
   console.error(describeSources(results));
-  for (const record of records) {
-    if (record.type === "evaluation") {
-      const bpb = bitsPerByte(record.lossNats, config.facts.bytesPerToken);
-      console.log(
-        `step ${record.step}  held-out loss ${record.lossNats.toFixed(4)} nats/token  ${
-          bpb.toFixed(4)
-        } bits/byte${config.facts.embeddingSize > 0 ? " (embedding not paid for)" : ""}`,
-      );
-    } else if (record.type === "measurement") {
-      const what = record.what === "quantized embedding"
-        ? `${record.what}, ${record.bits} bits`
-        : record.what;
-      console.log(`${what}  ${record.lossNats.toFixed(4)} nats/token`);
-    }
-  }
+  for (const line of summaryLines(results[0]!)) console.log(line);
   console.log(`weights: ${weightsPath(PROJECT_FOLDERS, config.id)}`);
   return 0;
 }
 
-function runSpec(options: Options): RunSpec {
+/** What a finished run says of itself: evaluations, then measurements. */
+export function summaryLines({ config: { spec, facts }, records }: StoredRun): string[] {
+  const nats = (value: number) => `${value.toFixed(4)} nats/token`;
+  const isText = "corpus" in spec.data;
+  const unpaid = facts.embeddingSize > 0 ? " (embedding not paid for)" : "";
+  const finalNats = records.findLast((record) => record.type === "evaluation")?.lossNats ?? NaN;
+  return records.flatMap((record) => {
+    if (record.type === "evaluation") {
+      const bpb = bitsPerByte(record.lossNats, facts.bytesPerToken);
+      const bits = isText ? `  ${bpb.toFixed(4)} bits/byte` : "";
+      return [`step ${record.step}  held-out loss ${nats(record.lossNats)}${bits}${unpaid}`];
+    }
+    if (record.type !== "measurement") return [];
+    if (record.what === "source entropy") {
+      const { entropyNats, surprisalNats, rateNats } = record;
+      // An autoencoder's loss is a mean over other tokens, which it has been told.
+      const excess = spec.training.model.kind === "autoencoder"
+        ? []
+        : [`excess of the held-out loss over it  ${nats(finalNats - surprisalNats)}${unpaid}`];
+      const rate = rateNats === null ? "" : ` (entropy rate of the source ${rateNats.toFixed(4)})`;
+      return [
+        `exact mean conditional entropy  ${nats(entropyNats)}${rate}`,
+        `surprisal of the held-out tokens under the source  ${nats(surprisalNats)}`,
+        ...excess,
+      ];
+    }
+    if (!("lossNats" in record)) return [];
+    const { what } = record;
+    const name = what === "quantized embedding" ? `${what}, ${record.bits} bits` : what;
+    return [`${name}  ${nats(record.lossNats)}`];
+  });
+}
+
+/** Whether `--corpus` is the description of a source. */
+function isSource({ corpus }: Pick<Options, "corpus">): boolean {
+  return /\.json$/i.test(corpus);
+}
+
+/**
+ * The data that options describe.
+ *
+ * @throws UserError for a file that describes no source.
+ */
+export async function dataSpec(options: Options): Promise<DataSpec> {
+  const { corpus, textField, vocabulary: vocabSize, unit } = options;
+  const sizes = {
+    layout: options.layout,
+    contextLength: options.context,
+    heldOutWindows: options.heldOutWindows,
+  };
+  if (isSource(options)) return sourceData(await readSource(corpus), sizes);
+  return { corpus, textField, vocabSize, unit, ...sizes };
+}
+
+function runSpec(options: Options, data: DataSpec): RunSpec {
   return {
     arm: options.model,
     family: options.family,
-    data: {
-      corpus: options.corpus,
-      textField: options.textField,
-      vocabSize: options.vocabulary,
-      unit: options.unit,
-      layout: options.layout,
-      contextLength: options.context,
-      heldOutWindows: options.heldOutWindows,
-    },
+    data,
     quantizedBits: options.model === "eem" ? options.bits : [],
     training: {
-      model: modelConfig(options),
+      model: modelConfig(options, data.vocabSize),
       optimizer: ADAMW_DEFAULTS,
       schedule: {
         peakRate: options.learningRate,
@@ -221,6 +263,9 @@ function runSpec(options: Options): RunSpec {
 
 /** Where an option means something: elsewhere it is an error, not a silence. */
 const APPLICABLE: Readonly<Partial<Record<keyof Options, (options: Options) => boolean>>> = {
+  textField: (options) => !isSource(options),
+  vocabulary: (options) => !isSource(options),
+  unit: (options) => !isSource(options),
   encoderWidth: ({ model }) => model === "eem" || model === "autoencoder",
   embeddingSize: ({ model, join }) =>
     model === "eem" || model === "autoencoder" || (model === "zeros" && join === "embedding"),
@@ -237,17 +282,18 @@ export function checkApplicable(options: Options, given: ReadonlySet<string>): v
   for (const [name, applies] of Object.entries(APPLICABLE)) {
     if (!given.has(name) || applies(options)) continue;
     const option = name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    const source = isSource(options) ? ` --corpus ${options.corpus}` : "";
     throw new UsageError(
-      `--${option} does nothing with --model ${options.model} --family ${options.family}; ` +
+      `--${option} does nothing with --model ${options.model} --family ${options.family}${source}; ` +
         "leave it out (see deno task train --help)",
     );
   }
 }
 
-/** The model that options describe. */
-export function modelConfig(options: Options): ModelConfig {
-  const { family, context, layers, heads, kernel, vocabulary, embeddingSize, join } = options;
-  const shared = { vocabSize: vocabulary, layerCount: layers, headCount: heads ?? 4 };
+/** The model that options describe, for the vocabulary of the data. */
+export function modelConfig(options: Options, vocabSize = options.vocabulary): ModelConfig {
+  const { family, context, layers, heads, kernel, embeddingSize, join } = options;
+  const shared = { vocabSize, layerCount: layers, headCount: heads ?? 4 };
   const backbone = (width: number, contextLength: number): BackboneConfig => {
     const plain = backboneConfig(family, { ...shared, width, contextLength });
     if (plain.architecture !== "mixer") return plain;

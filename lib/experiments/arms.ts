@@ -25,11 +25,15 @@ export type Arm = Readonly<{
   quantizedBits?: readonly number[];
   /** Gives the run of a seed whose encoder this arm takes over. */
   frozenEncoder?: (seed: number) => RunSpec;
+  /** Gives the run of a seed whose estimates this arm is trained on. */
+  teacher?: (seed: number) => NonNullable<RunSpec["teacher"]>;
+  /** What is estimated with the run of a seed. */
+  estimates?: (seed: number) => NonNullable<RunSpec["estimates"]>;
 }>;
 
 /** One specification a seed: next to each other, so that the seeds share compiled functions. */
 export function seedSpecs(
-  { family, arm, model, data, peakRate, quantizedBits = [], frozenEncoder }: Arm,
+  { family, arm, model, data, peakRate, quantizedBits = [], ...needed }: Arm,
   { batchSize, steps, warmupSteps, logEvery, evaluateEvery, seeds }: TrainingSizes,
 ): RunSpec[] {
   return seeds.map((seed) => ({
@@ -46,7 +50,9 @@ export function seedSpecs(
       logEvery,
       evaluateEvery,
     },
-    ...(frozenEncoder === undefined ? {} : { frozenEncoder: frozenEncoder(seed) }),
+    ...(needed.frozenEncoder && { frozenEncoder: needed.frozenEncoder(seed) }),
+    ...(needed.teacher && { teacher: needed.teacher(seed) }),
+    ...(needed.estimates && { estimates: needed.estimates(seed) }),
   }));
 }
 

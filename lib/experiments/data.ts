@@ -1,8 +1,12 @@
 /** The data of a run: a corpus by name, made into windows once for all runs that share it. */
 
+import { createHash } from "node:crypto";
 import { UserError } from "../errors.ts";
 import { createRandom, type Random } from "../random.ts";
 import {
+  type ExactValues,
+  exactValues,
+  gatherRows,
   latentLength,
   latentSequences,
   type LatentSource,
@@ -11,13 +15,18 @@ import {
   loadCorpus,
   makeWindows,
   prepareCorpus,
+  type Source,
+  SOURCE_PAD_ID,
+  sourceProcess,
+  sourceSequences,
+  sourceVocabSize,
   type TextUnit,
   type Windows,
 } from "../text/mod.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import type { TrainingData } from "../train/mod.ts";
 
-export type DataSpec = CorpusData | LatentData;
+export type DataSpec = CorpusData | LatentData | SourceData;
 
 /** Windows of a text. */
 export type CorpusData = Readonly<{
@@ -59,6 +68,24 @@ export function latentData(
   };
 }
 
+/** Sequences of a source whose entropy is known; see lib/text/sources/source.ts. */
+export type SourceData = Readonly<{
+  /** The description itself, so that a run is known by its content, not by a path. */
+  known: Source;
+  vocabSize: number;
+  layout: Layout;
+  contextLength: number;
+  /** A tenth of the sequences is held out; no more than these are evaluated. */
+  heldOutWindows: number;
+}>;
+
+export function sourceData(
+  known: Source,
+  sizes: Pick<SourceData, "layout" | "contextLength" | "heldOutWindows">,
+): SourceData {
+  return { known, vocabSize: sourceVocabSize(known), ...sizes };
+}
+
 export type PreparedData = Readonly<{
   /** Changes with corpus, tokenizer, unit and encoding. */
   corpusKey: string;
@@ -67,11 +94,15 @@ export type PreparedData = Readonly<{
   training: TrainingData;
   /** Mean bytes of a scored held-out token, L_b/L_t of paper §3.1; 1 for made sequences. */
   bytesPerToken: number;
+  /** What is known of a window's tokens, given without pads; null where the source is not known. */
+  exact: ((ids: ArrayLike<number>) => ExactValues) | null;
+  /** The source's entropy rate, nats a token; null where it is not known. */
+  entropyRateNats: number | null;
 }>;
 
 export type PreparedText = PreparedData & Readonly<{ tokenizer: Tokenizer }>;
 
-type PrepareDataOptions = { cacheFolder: string; log?: (line: string) => void };
+export type PrepareDataOptions = { cacheFolder: string; log?: (line: string) => void };
 
 export function prepareData(spec: CorpusData, options: PrepareDataOptions): Promise<PreparedText>;
 export function prepareData(spec: DataSpec, options: PrepareDataOptions): Promise<PreparedData>;
@@ -79,7 +110,8 @@ export async function prepareData(
   spec: DataSpec,
   options: PrepareDataOptions,
 ): Promise<PreparedData> {
-  if (!("corpus" in spec)) return prepareSequences(spec);
+  if ("source" in spec) return prepareSequences(spec);
+  if ("known" in spec) return prepareSource(spec);
   const { textField } = spec;
   const corpus = await loadCorpus(spec.corpus, textField === undefined ? {} : { textField });
   const { vocabSize, unit, contextLength, layout, heldOutWindows } = spec;
@@ -95,6 +127,8 @@ export async function prepareData(
     tokenizer,
     training: { train, heldOut, padId },
     bytesPerToken: bytes / scoredTokens(heldOut, tokenizer.padId),
+    exact: null,
+    entropyRateNats: null,
   };
 }
 
@@ -111,6 +145,49 @@ function prepareSequences(
     tokenizer: null,
     training: { train, heldOut, padId: null },
     bytesPerToken: 1,
+    exact: null,
+    entropyRateNats: null,
+  };
+}
+
+/**
+ * Held-out sequences are independent of those of training, and may by chance be among them: leaving
+ * those out would give the rest another distribution than the source's.
+ */
+function prepareSource(
+  { known, layout, contextLength, heldOutWindows }: SourceData,
+): PreparedData {
+  checkCount("heldOutWindows", heldOutWindows);
+  const count = Math.floor(known.length / contextLength);
+  if (count < 2) {
+    throw new UserError(
+      `length: expected tokens for two windows of ${contextLength}, one of them held out, found ` +
+        `${known.length}; use more or a shorter context`,
+    );
+  }
+  const heldOutCount = Math.max(1, Math.floor(count / 10));
+  const process = sourceProcess(known);
+  const random = createRandom(known.seed);
+  const train = sourceSequences(process, {
+    count: count - heldOutCount,
+    contextLength,
+    layout,
+    random: random.stream("train"),
+  });
+  const heldOut = sourceSequences(process, {
+    count: Math.min(heldOutCount, heldOutWindows),
+    contextLength,
+    layout,
+    random: random.stream("held out"),
+    fullRows: "first half",
+  });
+  return {
+    corpusKey: `source ${createHash("sha256").update(JSON.stringify(known)).digest("hex")}`,
+    tokenizer: null,
+    training: { train, heldOut, padId: layout === "padded" ? SOURCE_PAD_ID : null },
+    bytesPerToken: 1,
+    exact: (ids) => exactValues(process, ids, contextLength),
+    entropyRateNats: process.entropyRateNats,
   };
 }
 
@@ -152,7 +229,7 @@ export function scoredTokens(windows: Windows, padId: number): number {
 }
 
 /** `count` windows at even distances; all of them where there are no more. */
-function everyNth(windows: Windows, count: number): Windows {
+export function everyNth(windows: Windows, count: number): Windows {
   checkCount("heldOutWindows", count);
   if (count >= windows.count) return windows;
   return pickWindows(
@@ -169,17 +246,11 @@ function checkCount(field: string, count: number): void {
 
 /** The windows of the given numbers, in their order. */
 export function pickWindows(windows: Windows, rows: readonly number[]): Windows {
-  const { contextLength } = windows;
-  const ids = new Int32Array(rows.length * contextLength);
-  rows.forEach((row, at) => {
-    const start = row * contextLength;
-    ids.set(windows.ids.subarray(start, start + contextLength), at * contextLength);
-  });
   const pick = (values: Int32Array) => Int32Array.from(rows, (row) => values[row]!);
   return {
     ...windows,
+    ...gatherRows(windows, rows),
     count: rows.length,
-    ids,
     realTokens: pick(windows.realTokens),
     byteCounts: pick(windows.byteCounts),
   };

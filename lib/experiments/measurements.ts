@@ -24,9 +24,12 @@ import {
 import { absoluteMaximum, largestCode, quantizeUniformly } from "../qat/mod.ts";
 import { batchesInOrder, type Windows } from "../text/mod.ts";
 import { evaluate, type LossEvaluator, type TrainingData } from "../train/mod.ts";
-import { pickWindows } from "./data.ts";
+import { pickWindows, type PreparedData } from "./data.ts";
 
-export type MeasurementRecord =
+export type MeasurementRecord = LossRecord | SourceRecord;
+
+/** A loss under other conditions than the evaluations' of training. */
+export type LossRecord =
   | Readonly<{
     type: "measurement";
     /** The embedding, rounded to `bits` a number at evaluation, scales from training text. */
@@ -51,6 +54,21 @@ export type MeasurementRecord =
     windows: number;
   }>;
 
+/**
+ * What is known of the held-out tokens that the loss is a mean over: `lossNats − surprisalNats` is
+ * what a causal model loses to their source, without the noise of which tokens were drawn.
+ */
+export type SourceRecord = Readonly<{
+  type: "measurement";
+  what: "source entropy";
+  /** Mean entropy of the tokens' exact distributions, given the tokens before each. */
+  entropyNats: number;
+  /** Mean −ln p of the tokens themselves by these distributions: the loss of a perfect model. */
+  surprisalNats: number;
+  /** Entropy of a token in the limit of long sequences; null where there is no closed form. */
+  rateNats: number | null;
+}>;
+
 /** Training windows that the scales are taken from. */
 const CALIBRATION_BATCHES = 8;
 
@@ -66,7 +84,7 @@ export async function measureFullWindows(
   params: Model,
   { heldOut, padId }: TrainingData,
   batchSize: number,
-): Promise<MeasurementRecord[]> {
+): Promise<LossRecord[]> {
   if (padId === null) return [];
   const rows = [...heldOut.realTokens.keys()]
     .filter((row) => heldOut.realTokens[row] === heldOut.contextLength);
@@ -75,13 +93,42 @@ export async function measureFullWindows(
   return [{ type: "measurement", what: "full windows", lossNats, windows: rows.length }];
 }
 
+/**
+ * What is known of the scored held-out tokens: 1 … N − 1 of a full window and all of a padded one,
+ * whose first is predicted from the pads before it; nothing for data of unknown entropy.
+ */
+export function measureSource(
+  { exact, entropyRateNats, training: { heldOut } }: PreparedData,
+): SourceRecord[] {
+  if (exact === null) return [];
+  const { contextLength, count, ids, realTokens } = heldOut;
+  let entropyNats = 0, surprisalNats = 0, scored = 0;
+  for (let row = 0; row < count; row++) {
+    const real = realTokens[row]!;
+    const end = (row + 1) * contextLength;
+    const values = exact(ids.subarray(end - real, end));
+    for (let t = real === contextLength ? 1 : 0; t < real; t++) {
+      entropyNats += values.entropyNats[t]!;
+      surprisalNats += values.surprisalNats[t]!;
+      scored++;
+    }
+  }
+  return [{
+    type: "measurement",
+    what: "source entropy",
+    entropyNats: entropyNats / scored,
+    surprisalNats: surprisalNats / scored,
+    rateNats: entropyRateNats,
+  }];
+}
+
 /** What quantization and a wrong embedding cost; nothing for models without an embedding. */
 export async function measureEmbedding(
   config: ModelConfig,
   params: Model,
   data: TrainingData,
   { batchSize, quantizedBits }: MeasurementOptions,
-): Promise<MeasurementRecord[]> {
+): Promise<LossRecord[]> {
   if (config.kind !== "augmented" || config.memory !== "embedding") return [];
   const { padId, heldOut } = data;
 
@@ -94,9 +141,9 @@ export async function measureEmbedding(
   const foreign = lossesWith("foreign embedding evaluation", rotateRows);
 
   const scaleP = calibrate(config, params as AugmentedDecoder, data, batchSize);
-  const records: MeasurementRecord[] = [];
+  const records: LossRecord[] = [];
   const lossNats = async (losses: typeof quantized, code: Tensor, windows = heldOut) => {
-    const evaluator: LossEvaluator = (params, ids) => losses(params, ids, scaleP, code);
+    const evaluator: LossEvaluator = (params, { idsBN }) => losses(params, idsBN, scaleP, code);
     return (await evaluate(evaluator, params, windows, batchSize)).lossNats;
   };
   for (const bits of quantizedBits) {

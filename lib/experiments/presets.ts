@@ -20,7 +20,7 @@ export function checkPreset(name: string): PresetName {
 }
 
 /** The length of the paper's runs and what is logged of them (paper §7), here with three seeds. */
-const PAPER_SCHEDULE: Omit<TrainingSizes, "batchSize"> = {
+export const PAPER_SCHEDULE: Omit<TrainingSizes, "batchSize"> = {
   steps: 200_000,
   warmupSteps: 500,
   logEvery: 500,
@@ -62,7 +62,7 @@ const FAMILIES: BaselinePreset["families"] = {
  * embedding was worth 0.011 nats after 6 million tokens, with 512 entries and 3 layers 0.038 after
  * 8 million. Notebook 01 says so.
  */
-const PACKED: CorpusData = {
+export const PACKED: CorpusData = {
   corpus: "sotu",
   vocabSize: 512,
   unit: "document",
@@ -264,7 +264,13 @@ const LATENT: HandoverPreset["latent"] = {
   seeds: [2, 3, 4],
 };
 
-const QUICK = { steps: 80, warmupSteps: 8, logEvery: 10, evaluateEvery: 20, seeds: [2] } as const;
+export const QUICK = {
+  steps: 80,
+  warmupSteps: 8,
+  logEvery: 10,
+  evaluateEvery: 20,
+  seeds: [2],
+} as const;
 const SHORT_QUICK = AUTOENCODER_PRESETS.quick;
 const SHORT_PAPER = AUTOENCODER_PRESETS.paper;
 

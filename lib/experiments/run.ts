@@ -1,6 +1,6 @@
 /** Training runs, or taking stored ones; many runs share data and compiled functions. */
 
-import { countElements, disposeTree, engineStatus } from "../engine/mod.ts";
+import { countElements, engineStatus } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
 import { checkModelSizes, embeddingSize } from "../models/mod.ts";
 import { largestCode } from "../qat/mod.ts";
@@ -19,9 +19,10 @@ import {
   train,
 } from "../train/mod.ts";
 import { type DataSpec, prepareData, type PreparedData } from "./data.ts";
-import { measureEmbedding, measureFullWindows } from "./measurements.ts";
+import { measureEmbedding, measureFullWindows, measureSource } from "./measurements.ts";
 import { gitCommit } from "./provenance.ts";
-import { runId, type RunSpec } from "./run_spec.ts";
+import { runId, type RunSpec, sourcesOf } from "./run_spec.ts";
+import { checkSource, checkTeacher, loadSources } from "./run_sources.ts";
 import {
   OpenRun,
   readFinishedRun,
@@ -31,7 +32,7 @@ import {
   type StoredRun,
   type StoreFolders,
 } from "./run_store.ts";
-import { checkEncoder, encoderConfig, loadEncoder } from "./weights.ts";
+import { checkEstimates, fullWindows, measureTokens } from "./token_estimates.ts";
 
 export type RunResult =
   & StoredRun
@@ -74,7 +75,7 @@ type PlannedRun = Readonly<{
 
 /**
  * Gives every run's records, in the order of `specs`: of a finished run in the store, of a
- * published one, or trained now, after the runs whose encoders it takes over. The engine must have
+ * published one, or trained now, after the runs that it needs (run_sources.ts). The engine must have
  * been started.
  *
  * @throws UserError when a run is stopped or diverges: earlier runs are stored, and the same call
@@ -140,12 +141,12 @@ async function planRuns(
   const plan = async (spec: RunSpec, needWeights: boolean): Promise<PlannedRun> => {
     const prepared = await prepare(spec.data);
     checkRun(spec, prepared);
-    const source = spec.frozenEncoder;
-    if (source !== undefined) checkSource(spec, prepared, source, await prepare(source.data));
+    const needed = sourcesOf(spec);
+    for (const source of needed) checkSource(spec, prepared, source, await prepare(source.data));
     const id = runId(spec, prepared.corpusKey);
     const isWanted = !fresh || startedAnew.has(`${folders.runs} ${id}`);
     const stored = isWanted ? await findRun(folders, id, needWeights || fresh) : null;
-    if (stored === null && source !== undefined) sources.push(await plan(source, true));
+    if (stored === null) { for (const source of needed) sources.push(await plan(source, true)); }
     return { spec, prepared, id, stored };
   };
   const asked: PlannedRun[] = [];
@@ -154,31 +155,19 @@ async function planRuns(
 }
 
 /** @throws UserError for what would stop the run only after work was done. */
-function checkRun({ training, quantizedBits }: RunSpec, { training: data }: PreparedData): void {
+function checkRun(spec: RunSpec, { training: data }: PreparedData): void {
+  const { training, quantizedBits, estimates } = spec;
   checkModelSizes(training.model);
   checkSchedule(training.schedule);
+  checkTeacher(spec, data);
+  checkEstimates(spec, data);
+  if (estimates !== undefined) fullWindows(data.heldOut, estimates.windows);
   for (const bits of quantizedBits) largestCode(bits);
   const { batchSize } = training;
   if (!Number.isInteger(batchSize) || batchSize < 1 || batchSize > data.train.count) {
     throw new UserError(
       `a batch of ${batchSize} does not fit the ${data.train.count} training windows of ` +
         `${data.train.contextLength} tokens; lower the batch size or the context, or add text`,
-    );
-  }
-}
-
-/** @throws UserError when a run cannot take over the encoder that `source` trains. */
-function checkSource(
-  { training: { model } }: RunSpec,
-  prepared: PreparedData,
-  source: RunSpec,
-  sourceData: PreparedData,
-): void {
-  const name = `frozenEncoder (${source.family} ${source.arm})`;
-  checkEncoder(name, source.training.model, encoderConfig(model));
-  if (sourceData.corpusKey !== prepared.corpusKey) {
-    throw new UserError(
-      `${name}: expected a run on the same corpus, vocabulary and unit of text, found another`,
     );
   }
 }
@@ -205,17 +194,14 @@ async function trainRun(
   prepared: PreparedData,
   id: string,
   programs: Programs,
-  { folders, fresh = false, signal, checkpointSeconds = 30, onRecord }: TrainRunOptions,
+  { folders, cacheFolder, fresh = false, signal, checkpointSeconds = 30, onRecord }:
+    TrainRunOptions,
 ): Promise<StoredRun> {
   const backend = engineStatus()?.backend;
   if (backend === undefined) throw new Error("initEngine() must be called before runAll()");
   const { training, quantizedBits } = spec;
-  const source = spec.frozenEncoder;
-  const frozenEncoder = source && await loadEncoder(
-    folders,
-    { id: runId(source, prepared.corpusKey), spec: source },
-    encoderConfig(training.model),
-  );
+  const sources = await loadSources(folders, spec, prepared, { cacheFolder });
+  const { frozenEncoder, data } = sources;
   let session: Session | null = null;
   let run: OpenRun | null = null;
   try {
@@ -240,7 +226,7 @@ async function trainRun(
       await openRun.writeCheckpoint(await formatCheckpoint(openSession));
       lastSaved = performance.now();
     };
-    for await (const record of train(training, prepared.training, session, programs, { signal })) {
+    for await (const record of train(training, data, session, programs, { signal })) {
       if (record.type !== "end") {
         await run.append(record);
         await onRecord(record);
@@ -253,11 +239,13 @@ async function trainRun(
       }
       await save(); // measuring takes a while, and may be what fails
       const params = joinModel(session.state.params, session.frozen);
-      const { model, batchSize } = training;
-      const { training: windows } = prepared;
+      const { model: config, batchSize } = training;
+      const estimated = { config, params, padId: data.padId };
       const measured = [
-        ...await measureFullWindows(programs.evaluator, params, windows, batchSize),
-        ...await measureEmbedding(model, params, windows, { batchSize, quantizedBits }),
+        ...measureSource(prepared),
+        ...await measureFullWindows(programs.evaluator, params, data, batchSize),
+        ...await measureEmbedding(config, params, data, { batchSize, quantizedBits }),
+        ...await measureTokens(spec, estimated, { ...prepared, ...sources, heldOut: data.heldOut }),
       ];
       const weights = await formatWeights(session);
       const tokenizer = prepared.tokenizer && formatTokenizer(prepared.tokenizer);
@@ -267,7 +255,7 @@ async function trainRun(
   } finally {
     run?.close();
     if (session !== null) disposeSession(session);
-    if (frozenEncoder !== undefined) disposeTree(frozenEncoder);
+    sources.dispose();
   }
 }
 

@@ -2,8 +2,9 @@
 
 import { createHash } from "node:crypto";
 import { embeddingSize, type ModelConfig } from "../models/mod.ts";
+import type { EstimatorName } from "../entropy/mod.ts";
 import type { TrainingConfig } from "../train/mod.ts";
-import type { DataSpec } from "./data.ts";
+import type { CorpusData, DataSpec } from "./data.ts";
 
 export type RunSpec = Readonly<{
   /** What is compared, e.g. `EEM, 4 numbers`; runs of an arm differ by seed only. */
@@ -16,7 +17,27 @@ export type RunSpec = Readonly<{
   quantizedBits: readonly number[];
   /** The run whose trained encoder the model takes over and leaves as it is (paper §2.7). */
   frozenEncoder?: RunSpec;
+  /** The run whose estimates are the numbers per token that the model is trained on (paper §4.6). */
+  teacher?: Readonly<{ run: RunSpec; estimator: EstimatorName }>;
+  /** Estimates per token that are made once the run has ended. */
+  estimates?: Readonly<{
+    /** How many held-out windows, all without padding. */
+    windows: number;
+    of: readonly EstimatorName[];
+    /** The model of windows of N − 1 tokens, for `two-window` (paper §4.2). */
+    shorter?: RunSpec;
+    /**
+     * The text of this data's windows is read by the run's own tokenizer, and the estimates are
+     * handed on to this data's tokens (paper §4.5).
+     */
+    onto?: CorpusData;
+  }>;
 }>;
+
+/** The runs that must have been trained before a run. */
+export function sourcesOf({ frozenEncoder, teacher, estimates }: RunSpec): RunSpec[] {
+  return [frozenEncoder, teacher?.run, estimates?.shorter].filter((run) => run !== undefined);
+}
 
 /**
  * The version of everything that turns a specification into numbers: raised with each change that
@@ -30,14 +51,23 @@ export const TRAINING_VERSION = 1;
  * numbers. Labels (`arm`, `family`) are not part of it: equal runs of two notebooks are one.
  */
 export function runId(spec: RunSpec, corpusKey: string): string {
-  const { data, training, quantizedBits, frozenEncoder: source } = spec;
+  const { data, training, quantizedBits, frozenEncoder: source, teacher, estimates } = spec;
+  const idOf = (run: RunSpec) => runId(run, corpusKey);
   const content = JSON.stringify(sorted({
     version: TRAINING_VERSION,
     corpusKey,
     windows: windowsOf(data),
     training,
     quantizedBits,
-    ...(source === undefined ? {} : { frozenEncoder: runId(source, corpusKey) }),
+    ...(source && { frozenEncoder: idOf(source) }),
+    ...(teacher && { teacher: { ...teacher, run: idOf(teacher.run) } }),
+    ...(estimates && {
+      estimates: {
+        ...estimates,
+        ...(estimates.shorter && { shorter: idOf(estimates.shorter) }),
+        ...(estimates.onto && { onto: windowsOf(estimates.onto) }),
+      },
+    }),
   }));
   const hash = createHash("sha256").update(content).digest("hex").slice(0, 12);
   const frozen = source === undefined ? "" : "-frozen";
@@ -53,6 +83,7 @@ function windowsOf(data: DataSpec): object {
 
 function words(model: ModelConfig): string {
   if (model.kind === "causal") return `${model.backbone.architecture}-clm`;
+  if (model.kind === "second-order") return `${model.backbone.architecture}-2eem`;
   const decoder = model.decoder.architecture;
   if (model.kind === "augmented" && model.memory === "zeros") return `${decoder}-zeros`;
   const encoder = model.encoder.architecture;

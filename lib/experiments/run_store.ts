@@ -14,11 +14,14 @@
 import { join } from "node:path";
 import { UserError } from "../errors.ts";
 import { readFileIfPresent, TEMPORARY_ENDING, writeFileAtomically } from "../files.ts";
+import { checkModelConfig } from "../models/mod.ts";
+import { parseTokenizer, type Tokenizer } from "../tokenizer/mod.ts";
 import type { Session, TrainingRecord } from "../train/mod.ts";
 import type { MeasurementRecord } from "./measurements.ts";
 import type { RunSpec } from "./run_spec.ts";
+import type { EstimatesRecord } from "./token_estimates.ts";
 
-export type RunRecord = TrainingRecord | MeasurementRecord;
+export type RunRecord = TrainingRecord | MeasurementRecord | EstimatesRecord;
 
 export type RunConfig = Readonly<{
   id: string;
@@ -58,8 +61,54 @@ const TOKENIZER = "tokenizer.json";
 const LOCK = "lock";
 
 /** The path of a finished run's weights. */
-export function weightsPath({ runs }: StoreFolders, id: string): string {
+export function weightsPath({ runs }: Pick<StoreFolders, "runs">, id: string): string {
   return join(runs, id, WEIGHTS);
+}
+
+/**
+ * The configuration in a run's folder, or null where there is none.
+ *
+ * @throws UserError when the file describes no model.
+ */
+export async function readRunConfig(folder: string): Promise<RunConfig | null> {
+  const path = join(folder, CONFIG);
+  const config = await readJson<RunConfig>(path);
+  if (config === null) return null;
+  checkModelConfig(config.spec?.training?.model, `${path}: spec.training.model`);
+  return config;
+}
+
+/** The tokenizer in a run's folder, or null where there is none. */
+export async function readRunTokenizer(folder: string): Promise<Tokenizer | null> {
+  const path = join(folder, TOKENIZER);
+  const bytes = await readFileIfPresent(path);
+  return bytes && parseTokenizer(new TextDecoder().decode(bytes), path);
+}
+
+/** Whether a run has weights, which it gets when it has ended. */
+export async function hasWeights(
+  folders: Pick<StoreFolders, "runs">,
+  id: string,
+): Promise<boolean> {
+  try {
+    return (await Deno.stat(weightsPath(folders, id))).isFile;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotADirectory)) ignoreMissing(error);
+    return false;
+  }
+}
+
+/** The names of runs that have weights, in alphabetical order. */
+export async function runsWithWeights(folders: Pick<StoreFolders, "runs">): Promise<string[]> {
+  const names: string[] = [];
+  try {
+    for await (const { name } of Deno.readDir(folders.runs)) {
+      if (await hasWeights(folders, name)) names.push(name);
+    }
+  } catch (error) {
+    ignoreMissing(error);
+  }
+  return names.sort();
 }
 
 /** A run that has ended, with its weights, or null. */

@@ -22,7 +22,7 @@ import { type RunConfig, type StoreFolders, weightsPath } from "./run_store.ts";
  * @throws UserError when there are none, as for published runs, or when the file does not fit.
  */
 export async function loadWeights(
-  folders: StoreFolders,
+  folders: Pick<StoreFolders, "runs">,
   { id, spec }: Pick<RunConfig, "id" | "spec">,
 ): Promise<Model> {
   const path = weightsPath(folders, id);
@@ -41,7 +41,7 @@ export async function loadWeights(
 }
 
 function ownEncoder(model: ModelConfig): BackboneConfig | null {
-  if (model.kind === "causal") return null;
+  if (model.kind === "causal" || model.kind === "second-order") return null;
   return model.kind === "augmented" && model.memory === "zeros" ? null : model.encoder;
 }
 

@@ -29,7 +29,7 @@ const curveHeight = 110;
 const maxCurvePoints = 200;
 
 /** Loss against step as inline SVG; the y range leaves out the first tenth, which dwarfs the rest. */
-function curveSvg(curve: ProgressState["curve"], steps: number): string {
+function curveSvg(curve: NonNullable<ProgressState["curve"]>, steps: number): string {
   const finite = curve.filter(({ y }) => Number.isFinite(y));
   if (finite.length < 2) return "";
   const late = finite.slice(Math.floor(finite.length / 10)).map(({ y }) => y);
@@ -49,13 +49,13 @@ function curveSvg(curve: ProgressState["curve"], steps: number): string {
     `<polyline points="${points}" fill="none" stroke="#D55E00" stroke-width="1.8"/></svg>`;
 }
 
-/** The HTML of a state: a line of text, a bar and the loss curve. */
+/** The HTML of a state: a line of text, a bar and the loss curve, if there is one. */
 export function progressHtml(label: string, state: ProgressState): string {
   const percent = (100 * Math.min(1, state.step / state.steps)).toFixed(1);
   return `<div style="font-family:sans-serif;font-size:13px;background-color:#FFFFFF;color:#222222;padding:6px;width:${curveWidth}px;">` +
     `<div>${escapeHtml(formatProgress(label, state))}</div>` +
     `<div style="height:6px;margin:6px 0;background-color:#E3E5E8;"><div style="height:6px;width:${percent}%;background-color:#0072B2;"></div></div>` +
-    `${curveSvg(state.curve, state.steps)}</div>`;
+    `${curveSvg(state.curve ?? [], state.steps)}</div>`;
 }
 
 /** A notebook output that is replaced by every state, so that only the last is stored. */

@@ -27,11 +27,13 @@ export {
 } from "./scatter_with_fit.ts";
 export { tokenLosses, type TokenLossOptions } from "./token_losses.ts";
 
+export type { HighlightedToken, HighlightOptions } from "./_token_scale.ts";
+export { highlightTokens } from "./highlight_tokens.ts";
 export {
-  type HighlightedToken,
-  type HighlightOptions,
-  highlightTokens,
-} from "./highlight_tokens.ts";
+  type TerminalColours,
+  type TerminalTokenOptions,
+  terminalTokens,
+} from "./terminal_tokens.ts";
 export { type Claim, claimCells, claimColumns, claimsTable, formatClaims } from "./claims_table.ts";
 export { tableDisplay, type TableOptions } from "./table_display.ts";
 export { type LiveProgress, liveProgress, type LiveProgressOptions } from "./live_progress.ts";

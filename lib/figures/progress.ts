@@ -4,13 +4,16 @@
 export interface ProgressState {
   /** What is running just now, e.g. one of several runs. */
   readonly detail?: string;
+  /** What is counted; default `step`. */
+  readonly unit?: string;
   readonly step: number;
   readonly steps: number;
-  readonly lossNats: number;
-  readonly tokensPerSecond: number;
+  /** Of training. */
+  readonly lossNats?: number;
+  readonly tokensPerSecond?: number;
   readonly etaSeconds: number;
-  /** Loss (y, nats) by step (x) so far. */
-  readonly curve: readonly { readonly x: number; readonly y: number }[];
+  /** Loss (y, nats) by step (x) so far, of training. */
+  readonly curve?: readonly { readonly x: number; readonly y: number }[];
 }
 
 /** Shows states; `final` is the last one, which stays. */

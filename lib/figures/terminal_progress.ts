@@ -22,14 +22,16 @@ export function formatDuration(seconds: number): string {
   return minutes > 0 ? `${minutes} min ${two(rest)} s` : `${rest} s`;
 }
 
-/** One line: step, loss, speed and time left. */
+/** One line: step, loss and speed of training, time left. */
 export function formatProgress(label: string, state: ProgressState): string {
-  const { detail, step, steps, lossNats, tokensPerSecond, etaSeconds } = state;
+  const { detail, unit = "step", step, steps, lossNats, tokensPerSecond, etaSeconds } = state;
   return [
     detail === undefined ? label : `${label}, ${detail}`,
-    `step ${step}/${steps}`,
-    `loss ${lossNats.toFixed(3)} nats`,
-    `${Math.round(tokensPerSecond).toLocaleString("en-US")} tokens/s`,
+    `${unit} ${step}/${steps}`,
+    ...(lossNats === undefined ? [] : [`loss ${lossNats.toFixed(3)} nats`]),
+    ...(tokensPerSecond === undefined
+      ? []
+      : [`${Math.round(tokensPerSecond).toLocaleString("en-US")} tokens/s`]),
     step >= steps ? "done" : `${formatDuration(etaSeconds)} left`,
   ].join(" · ");
 }

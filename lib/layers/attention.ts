@@ -1,12 +1,14 @@
 import {
   add,
   concat,
+  cos,
   matMul,
   minimum,
   mul,
   neg,
   ones,
   reshape,
+  sin,
   slice,
   softmaxAttention,
   sub,
@@ -34,19 +36,37 @@ export function initAttention(random: Random, width: number, deviation: number):
   };
 }
 
-/** Cosines and sines of rotary positions 0 … T−1, each `[T, E]` for head width E. */
+/**
+ * Cosines and sines of rotary positions for head width E: `[T, E]` where all rows of a batch have
+ * the same ones, else `[B, 1, T, E]`.
+ */
 export type RotaryTable = Readonly<{ cosTE: Tensor; sinTE: Tensor }>;
 
-/** Rotary position embedding of base 10000, in the rotate-half arrangement (paper §2.3). */
-export function rotaryTable(contextLength: number, headWidth: number, base = 10000): RotaryTable {
-  const angles = new Float64Array(contextLength * headWidth);
-  for (let t = 0; t < contextLength; t++) {
-    for (let e = 0; e < headWidth; e++) {
-      const pair = e % (headWidth / 2);
-      angles[t * headWidth + e] = t / base ** (2 * pair / headWidth);
-    }
+/**
+ * Rotary position embedding of base 10000, in the rotate-half arrangement (paper §2.3).
+ *
+ * @param positions Their number, for 0 … T−1, or any positions `[B, T]`.
+ */
+export function rotaryTable(
+  positions: number | Tensor,
+  headWidth: number,
+  base = 10000,
+): RotaryTable {
+  const rates = Float64Array.from({ length: headWidth }, (_, channel) => {
+    const pair = channel % (headWidth / 2);
+    return base ** (-2 * pair / headWidth);
+  });
+  if (typeof positions !== "number") {
+    const [batch, length] = positions.shape as [number, number];
+    const placed = reshape(positions, [batch, 1, length, 1]);
+    const angles = mul(placed, tensor(Float32Array.from(rates), [headWidth]));
+    return { cosTE: cos(angles), sinTE: sin(angles) };
   }
-  const shape = [contextLength, headWidth];
+  const angles = Float64Array.from(
+    { length: positions * headWidth },
+    (_, at) => Math.floor(at / headWidth) * rates[at % headWidth]!,
+  );
+  const shape = [positions, headWidth];
   return {
     cosTE: tensor(Float32Array.from(angles, Math.cos), shape),
     sinTE: tensor(Float32Array.from(angles, Math.sin), shape),

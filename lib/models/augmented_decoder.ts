@@ -17,7 +17,19 @@
  * Legend: N tokens, T slots, B batch, D width, P embedding size.
  */
 
-import { add, concat, expandDims, ones, slice, type Tensor, tile, zeros } from "../engine/mod.ts";
+import {
+  add,
+  concat,
+  expandDims,
+  neg,
+  ones,
+  range,
+  reshape,
+  slice,
+  type Tensor,
+  tile,
+  zeros,
+} from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
 import { initLinear, type Linear, linear } from "../layers/mod.ts";
 import type { Random } from "../random.ts";
@@ -133,24 +145,54 @@ export function encodeSequence(
   idsNB: Tensor,
   visibleBN: Tensor | null,
 ): Tensor {
+  const { down, statesNBD } = encoderStates(config, params, idsNB, visibleBN);
+  const { readPosition = -1 } = config as AugmentedDecoderConfig & { memory: "embedding" };
+  const stateBD = statesAt(statesNBD, readPosition);
+  return down === undefined ? stateBD : linear(down, stateBD);
+}
+
+/**
+ * The embeddings `[N, B, P]` of all prefixes of ids int32 `[N, B]`: the first t + 1 tokens at
+ * position t. One causal pass gives those that {@linkcode encodeSequence} gives for every prefix,
+ * padded on the left or not, if the encoder is causal and tells positions by distance alone.
+ */
+export function encodePrefixes(
+  config: AugmentedDecoderConfig,
+  params: AugmentedDecoder,
+  idsNB: Tensor,
+): Tensor {
+  const { down, statesNBD } = encoderStates(config, params, idsNB, null);
+  return down === undefined ? statesNBD : linear(down, statesNBD);
+}
+
+function encoderStates(
+  config: AugmentedDecoderConfig,
+  params: AugmentedDecoder,
+  idsNB: Tensor,
+  visibleBN: Tensor | null,
+) {
   if (config.memory === "zeros" || !("encoder" in params)) {
     throw new UserError("a model with zero memory has no encoder and gives no embedding");
   }
-  const { encoder, readPosition = -1 } = config;
   const embeddedNBD = embedTokens(params.encoder, idsNB);
-  const statesNBD = hiddenStates(encoder, params.encoder, embeddedNBD, visibleBN);
-  const stateBD = statesAt(statesNBD, readPosition);
-  return params.down === undefined ? stateBD : linear(params.down, stateBD);
+  const statesNBD = hiddenStates(config.encoder, params.encoder, embeddedNBD, visibleBN);
+  return { down: params.down, statesNBD };
 }
 
-export type AugmentedOptions = Readonly<{
-  hook?: EmbeddingHook | undefined;
+export type DecoderOptions = Readonly<{
   /**
    * Takes the memory away (paper §4.4): zeros in its place, and a transformer does not see its
    * slot. The slot of a mixer or LSTM stays, as pads do.
    */
   occluded?: boolean | undefined;
+  /**
+   * `[B]`: how many slots further from the memory's slot the tokens are than next to it, as if so
+   * many pads stood between. Transformers with rotary positions and a token join alone.
+   */
+  memoryDistanceB?: Tensor | undefined;
 }>;
+
+export type AugmentedOptions = Readonly<{ hook?: EmbeddingHook | undefined }> & DecoderOptions;
 
 /** Logits `[N−1, B, V]` for tokens 1 … N−1 of ids int32 `[N, B]`. */
 export function augmentedLogits(
@@ -158,25 +200,58 @@ export function augmentedLogits(
   params: AugmentedDecoder,
   idsNB: Tensor,
   visibleBN: Tensor | null,
-  { hook = (zBP) => zBP, occluded = false }: AugmentedOptions = {},
+  { hook = (zBP) => zBP, ...options }: AugmentedOptions = {},
+): Tensor {
+  const isEmpty = options.occluded || config.memory === "zeros";
+  const memoryBM = isEmpty
+    ? zeros([idsNB.shape[1]!, memoryWidth(config)])
+    : memoryOf(params, hook(encodeSequence(config, params, idsNB, visibleBN)));
+  return decoderLogits(config, params, memoryBM, idsNB, visibleBN, options);
+}
+
+/** How wide the memory is when it meets the decoder's tokens. */
+export function memoryWidth(config: AugmentedDecoderConfig): number {
+  return config.join === "embedding" ? joinedSize(config) : config.decoder.width;
+}
+
+/** The memory `[B, M]` of an embedding `z [B, P]`: m of the equations above, z itself if joined. */
+export function memoryOf(params: AugmentedDecoder, zBP: Tensor): Tensor {
+  if (!("encoder" in params)) return zBP;
+  const wide = params.up === undefined ? zBP : linear(params.up, zBP);
+  return params.projection === undefined ? wide : linear(params.projection, wide);
+}
+
+/** Logits `[N−1, B, V]` for tokens 1 … N−1 of ids int32 `[N, B]`, of a decoder handed a memory. */
+export function decoderLogits(
+  config: AugmentedDecoderConfig,
+  params: AugmentedDecoder,
+  memoryBM: Tensor,
+  idsNB: Tensor,
+  visibleBN: Tensor | null,
+  { occluded = false, memoryDistanceB }: DecoderOptions = {},
 ): Tensor {
   const [length, batch] = idsNB.shape as [number, number];
   const { join = "token", decoder: { width } } = config;
-  const memoryWidth = join === "embedding" ? joinedSize(config) : width;
-  const memoryBM = occluded || config.memory === "zeros" || !("encoder" in params)
-    ? zeros([batch, memoryWidth])
-    : expand(params, hook(encodeSequence(config, params, idsNB, visibleBN)));
-
   const tokensNBD = embedTokens(params.decoder, idsNB);
-  const slots = (inputTBD: Tensor, visibleBT: Tensor | null, first: number) => {
-    const statesTBD = hiddenStates(config.decoder, params.decoder, inputTBD, visibleBT);
-    return linear(params.decoder.head, slice(statesTBD, [first, 0, 0], [length - 1, batch, width]));
+  const slots = (
+    inputTBD: Tensor,
+    visibleBT: Tensor | null,
+    first: number,
+    positionsBT?: Tensor,
+  ) => {
+    const { decoder } = params;
+    const statesTBD = hiddenStates(config.decoder, decoder, inputTBD, visibleBT, positionsBT);
+    return linear(decoder.head, slice(statesTBD, [first, 0, 0], [length - 1, batch, width]));
   };
   switch (join) {
     case "token": {
       // The memory's slot could predict token 0; slot j ≥ 1 holds token j − 1, predicts token j.
       const inputTBD = concat([expandDims(memoryBM, 0), tokensNBD], 0);
-      return slots(inputTBD, withSlot(visibleBN, batch, length, occluded), 1);
+      const positionsBT = memoryDistanceB && concat([
+        reshape(neg(memoryDistanceB), [batch, 1]),
+        tile(reshape(range(1, length + 1), [1, length]), [batch, 1]),
+      ], 1);
+      return slots(inputTBD, withSlot(visibleBN, batch, length, occluded), 1, positionsBT);
     }
     case "embedding": {
       const memoryNBM = tile(expandDims(memoryBM, 0), [length, 1, 1]);
@@ -197,11 +272,6 @@ function withSlot(
   if (visibleBN === null && !occluded) return null;
   const slot = occluded ? zeros([batch, 1]) : ones([batch, 1]);
   return concat([slot, visibleBN ?? ones([batch, length])], 1);
-}
-
-function expand(params: { up?: Linear; projection?: Linear }, zBP: Tensor): Tensor {
-  const wide = params.up === undefined ? zBP : linear(params.up, zBP);
-  return params.projection === undefined ? wide : linear(params.projection, wide);
 }
 
 /**

@@ -97,18 +97,23 @@ export function embedTokens(backbone: Backbone, idsTB: Tensor): Tensor {
  *
  * @param visibleBT 1 for tokens, 0 for pads, null where nothing is padded. Mixers and LSTMs take
  *   pads for ordinary tokens and do not look at it (paper §2.1).
+ * @param positionsBT Rotary positions of the slots, 0 … T−1 by default: they alone can be moved.
  */
 export function hiddenStates(
   config: BackboneConfig,
   stack: Stack,
   inputTBD: Tensor,
   visibleBT: Tensor | null,
+  positionsBT?: Tensor,
 ): Tensor {
+  if (positionsBT !== undefined && !hasRelativePositions(config)) {
+    throw new RangeError("positions can be given to a transformer with rotary positions alone");
+  }
   if (config.architecture === "mixer" && hasBlocks<MaskedMixerBlock>(stack, "mix")) {
     return maskedMixer(config, stack.blocks, inputTBD);
   }
   if (config.architecture === "transformer" && hasBlocks<TransformerBlock>(stack, "attention")) {
-    return transformer(config, stack, inputTBD, visibleBT);
+    return transformer(config, stack, inputTBD, visibleBT, positionsBT);
   }
   if (config.architecture === "lstm" && hasBlocks<Lstm>(stack, "hidden")) {
     return recurrent(stack.blocks, inputTBD);
@@ -116,6 +121,11 @@ export function hiddenStates(
   throw new UserError(
     `the configuration says ${config.architecture}, but the parameters are another architecture's`,
   );
+}
+
+/** Whether the stack tells positions by distance alone, so that all slots can be moved together. */
+export function hasRelativePositions(config: BackboneConfig): boolean {
+  return config.architecture === "transformer" && config.positions !== "learned";
 }
 
 /** The states `[B, D]` of one position of `[T, B, D]`, counted from the end: −1 is the last. */

@@ -7,6 +7,8 @@ import {
   reshape,
   slice,
   softmaxCrossEntropy,
+  square,
+  sub,
   type Tensor,
   transpose,
 } from "../engine/mod.ts";
@@ -33,26 +35,41 @@ import {
   type CausalModelConfig,
   initCausalModel,
 } from "./causal_model.ts";
+import {
+  initSecondOrderModel,
+  type SecondOrderConfig,
+  secondOrderEstimates,
+  type SecondOrderModel,
+} from "./second_order.ts";
 
-export type ModelConfig = CausalModelConfig | AutoencoderConfig | AugmentedDecoderConfig;
-export type Model = CausalModel | Autoencoder | AugmentedDecoder;
+export type ModelConfig =
+  | CausalModelConfig
+  | AutoencoderConfig
+  | AugmentedDecoderConfig
+  | SecondOrderConfig;
+export type Model = CausalModel | Autoencoder | AugmentedDecoder | SecondOrderModel;
 
 /** `hook` and `occluded` act on an augmented decoder's memory; other models have none. */
 export type BatchOptions =
   & Readonly<{
     /** The pad id of left-padded batches; null for packed ones, which have none (paper §2.8). */
     padId: number | null;
+    /** The number of every token, `[B, N]`, which second-order models learn and others ignore. */
+    valuesBN?: Tensor;
   }>
   & AugmentedOptions;
 
 /**
- * Losses of the scored tokens, S of N, tokens first. Causal and augmented models score tokens
- * 1 … N−1, autoencoders all.
+ * Losses of the scored tokens, S of N, tokens first. Autoencoders score all tokens, other models
+ * 1 … N−1.
  */
 export type TokenLosses = {
-  /** Nats, 0 where not scored: `[S, B]`. */
+  /** Nats, of second-order models nats²; 0 where not scored: `[S, B]`. */
   lossTB: Tensor;
-  /** 1 where the target is a token, 0 where it is a pad: `[S, B]`. */
+  /**
+   * 1 where the target is a token, 0 where it is a pad: `[S, B]`. Second-order models do not score
+   * the first token behind pads either.
+   */
   scoredTB: Tensor;
 };
 
@@ -65,12 +82,19 @@ export function initModel(config: ModelConfig, random: Random): Model {
       return initAutoencoder(config, random);
     case "augmented":
       return initAugmentedDecoder(config, random);
+    case "second-order":
+      return initSecondOrderModel(config, random);
   }
+}
+
+/** Whether a model learns a number of every token, `valuesBN`, and not the tokens. */
+export function needsValues(config: ModelConfig): config is SecondOrderConfig {
+  return config.kind === "second-order";
 }
 
 /** The stacks of a model, encoder first. */
 export function stacksOf(config: ModelConfig): BackboneConfig[] {
-  if (config.kind === "causal") return [config.backbone];
+  if (config.kind === "causal" || config.kind === "second-order") return [config.backbone];
   if (config.kind === "augmented" && config.memory === "zeros") return [config.decoder];
   return [config.encoder, config.decoder];
 }
@@ -84,6 +108,7 @@ export function isRecurrent(config: ModelConfig): boolean {
 export function sampleLength(config: ModelConfig): number {
   switch (config.kind) {
     case "causal":
+    case "second-order":
       return config.backbone.contextLength;
     case "autoencoder":
       return config.encoder.contextLength;
@@ -97,6 +122,7 @@ export function sampleLength(config: ModelConfig): number {
 export function embeddingSize(config: ModelConfig): number {
   switch (config.kind) {
     case "causal":
+    case "second-order":
       return 0;
     case "autoencoder":
       return config.embeddingSize ?? Math.min(config.encoder.width, config.decoder.width);
@@ -110,7 +136,11 @@ export function visibleTokens(idsNB: Tensor, padId: number | null): Tensor | nul
   return padId === null ? null : transpose(cast(notEqual(idsNB, padId), "float32"));
 }
 
-/** Logits `[S, B, V]` for the last S of ids int32 `[N, B]`: N − 1 tokens, autoencoders' N. */
+/**
+ * Logits `[S, B, V]` for the last S of ids int32 `[N, B]`: N − 1 tokens, autoencoders' N.
+ *
+ * @throws UserError for second-order models, which have none.
+ */
 export function modelLogits(
   config: ModelConfig,
   params: Model,
@@ -125,13 +155,20 @@ export function modelLogits(
       return autoencoderLogits(config, params as Autoencoder, idsNB, visibleBN);
     case "augmented":
       return augmentedLogits(config, params as AugmentedDecoder, idsNB, visibleBN, options);
+    case "second-order":
+      throw new UserError(
+        "logits: expected a model that predicts tokens, found a second-order one, which gives a " +
+          "number of every token",
+      );
   }
 }
 
 /**
- * Cross-entropy of every scored token, in nats; ids int32 `[B, N]`, row by row as in a batch.
+ * Cross-entropy of every scored token, in nats, or the squared error of a second-order model's
+ * estimate of it, in nats²; ids int32 `[B, N]`, row by row as in a batch.
  *
  * @throws UserError when the samples' length is not the model's context.
+ * @throws RangeError when a second-order model is given no `valuesBN`.
  */
 export function tokenLosses(
   config: ModelConfig,
@@ -146,6 +183,9 @@ export function tokenLosses(
     );
   }
   const idsNB = transpose(idsBN);
+  if (needsValues(config)) {
+    return squaredErrors(config, params as SecondOrderModel, idsNB, options);
+  }
   const logits = modelLogits(config, params, idsNB, options);
   const scored = logits.shape[0]!;
   const targetsTB = slice(idsNB, [length - scored, 0], [scored, batch]);
@@ -155,4 +195,21 @@ export function tokenLosses(
   );
   const scoredTB = cast(notEqual(targetsTB, options.padId ?? -1), "float32");
   return { lossTB: mul(reshape(rows, [scored, batch]), scoredTB), scoredTB };
+}
+
+function squaredErrors(
+  config: SecondOrderConfig,
+  params: SecondOrderModel,
+  idsNB: Tensor,
+  { padId, valuesBN }: BatchOptions,
+): TokenLosses {
+  if (valuesBN === undefined) {
+    throw new RangeError("a second-order model: expected valuesBN to learn, found none");
+  }
+  const estimatesTB = secondOrderEstimates(config, params, idsNB, visibleTokens(idsNB, padId));
+  const shape = estimatesTB.shape as [number, number];
+  const targetsTB = slice(transpose(valuesBN), [1, 0], shape);
+  const isTokenNB = cast(notEqual(idsNB, padId ?? -1), "float32");
+  const scoredTB = mul(slice(isTokenNB, [0, 0], shape), slice(isTokenNB, [1, 0], shape));
+  return { lossTB: mul(square(sub(estimatesTB, targetsTB)), scoredTB), scoredTB };
 }

@@ -11,4 +11,5 @@ export * from "./model_config.ts";
 export * from "./paper_models.ts";
 export * from "./parameter_count.ts";
 export * from "./recurrent.ts";
+export * from "./second_order.ts";
 export * from "./transformer.ts";

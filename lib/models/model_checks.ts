@@ -30,14 +30,23 @@ export function checkModelSizes(config: ModelConfig): void {
       checkNextTokens(config.decoder, "decoder.", sampleLength(config));
       if (config.memory === "zeros") checkZeros(config);
       return;
+    case "second-order":
+      checkBackbone(config.backbone, "backbone.");
+      checkNextTokens(config.backbone, "backbone.", sampleLength(config), "come after a rated one");
+      return;
   }
 }
 
-/** The stack predicts the next tokens of N: the first is not scored, the others must be hidden. */
-function checkNextTokens(stack: BackboneConfig, path: string, length: number): void {
+/** The stack predicts or rates tokens of N: the first is not scored, later ones must be hidden. */
+function checkNextTokens(
+  stack: BackboneConfig,
+  path: string,
+  length: number,
+  what = "it predicts",
+): void {
   if ("causal" in stack && stack.causal === false) {
     throw new UserError(
-      `${path}causal: expected true, since the stack would see the tokens that it predicts, ` +
+      `${path}causal: expected true, since the stack would see the tokens that ${what}, ` +
         `found false; only autoencoders and the encoder of an EEM may go without a mask`,
     );
   }

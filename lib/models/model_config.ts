@@ -22,6 +22,7 @@
  *       "readPosition"? = -1 | -2, "outerInitialization"? = "pytorch" | "causal" }
  *     { "kind": "augmented", "memory": "zeros", "decoder": STACK, "join"?,
  *       "embeddingSize"?, "outerInitialization"? }
+ *     { "kind": "second-order", "backbone": STACK, "shift": boolean }                    (§4.6)
  *
  * `"causal": false` is for stacks that predict no next token: an autoencoder's and an EEM's encoder.
  * Zeros have an `embeddingSize` with the embedding join alone, and there they must.
@@ -37,6 +38,7 @@ import type { ModelConfig } from "./language_model.ts";
 import type { MaskedMixerConfig } from "./masked_mixer.ts";
 import { checkModelSizes } from "./model_checks.ts";
 import type { LstmConfig } from "./recurrent.ts";
+import type { SecondOrderConfig } from "./second_order.ts";
 import type { TransformerConfig } from "./transformer.ts";
 
 type JsonObject = Readonly<Record<string, unknown>>;
@@ -118,6 +120,11 @@ const MODELS: Readonly<Record<string, Fields>> = {
     readPosition: optional(oneOf([-1, -2])),
   } satisfies FieldsOf<AutoencoderConfig>,
   augmented: AUGMENTED,
+  "second-order": {
+    kind: tag,
+    backbone: required(stack),
+    shift: required(boolean),
+  } satisfies FieldsOf<SecondOrderConfig>,
 };
 
 /**

@@ -1,10 +1,10 @@
 /**
- * The paper's models by name: the causal models, autoencoders and EEMs that its tables and figures
- * compare (paper §2.4 to §2.6, §9). A name is the kind, the architectures, the decoder's width, and
+ * The paper's models by name: the causal models, autoencoders, EEMs and 2EEMs that its tables and
+ * figures compare (paper §2.4 to §2.6, §4.6, §9). A name is the kind, the architectures, the decoder's width, and
  * what differs from the plainest model of that size: `ae-mixer-512-k8-unroll`.
  *
- * Left out: 2EEMs (§4.6), EEMs with frozen encoders (§2.7), Llama-1B (E21), and models that differ
- * in how they are trained alone (noise, E19; entropy-aware losses and dropout, E23, E24).
+ * Left out: EEMs with frozen encoders (§2.7), Llama-1B (E21), and models that differ in how they are
+ * trained alone (noise, E19; entropy-aware losses and dropout, E23, E24).
  *
  * Legend: N tokens, k kernel size, c encoder width / embedding size.
  */
@@ -42,6 +42,9 @@ function describe(config: ModelConfig): string {
   const scale = `${layerCount} layers, N = ${sampleLength(config)}`;
   const sides = stacks.map(describeStack).join(" → ");
   if (config.kind === "causal") return `CLM, ${scale}: ${sides}`;
+  if (config.kind === "second-order") {
+    return `2EEM, ${scale}: ${sides}, ${config.shift ? "with" : "without"} shift`;
+  }
   const through = `through ${embeddingSize(config)} numbers`;
   return config.kind === "autoencoder"
     ? `autoencoder, ${scale}: ${sides}, ${through}, ${config.expansion}ed`
@@ -244,5 +247,19 @@ const AUGMENTED_MODELS: PaperModels = {
   "near-lossless-k8": uncompressed(flat(1024, 8), "§2.6, E26", LOSSLESS_OPEN),
 };
 
-/** By name: causal models, autoencoders, EEMs. */
-export const PAPER_MODELS: PaperModels = { ...CAUSAL_MODELS, ...AUTOENCODERS, ...AUGMENTED_MODELS };
+function secondOrder(shift: boolean): PaperModel {
+  return model({ kind: "second-order", backbone: t512, shift }, ["§4.6, E22"]);
+}
+
+const SECOND_ORDER_MODELS: PaperModels = {
+  "2eem-t": secondOrder(false),
+  "2eem-t-shift": secondOrder(true),
+};
+
+/** By name: causal models, autoencoders, EEMs, 2EEMs. */
+export const PAPER_MODELS: PaperModels = {
+  ...CAUSAL_MODELS,
+  ...AUTOENCODERS,
+  ...AUGMENTED_MODELS,
+  ...SECOND_ORDER_MODELS,
+};

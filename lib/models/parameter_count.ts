@@ -13,6 +13,8 @@ export function parameterCount(config: ModelConfig): number {
       return autoencoder(config);
     case "augmented":
       return augmented(config);
+    case "second-order":
+      return embedding(config.backbone) + stack(config.backbone) + linear(config.backbone.width, 1);
   }
 }
 

@@ -87,15 +87,20 @@ export function initTransformer(config: TransformerConfig, random: Random): Tran
  * Embedded tokens `[T, B, D]` → hidden states `[T, B, D]`, the final norm included.
  *
  * @param visibleBT 1 for tokens, 0 for pads; null where nothing is padded.
+ * @param positionsBT The rotary position of every slot; 0 … T−1 by default.
  */
 export function transformer(
-  { contextLength, width, headCount, causal = true }: TransformerConfig,
+  { width, headCount, causal = true }: TransformerConfig,
   { positions, blocks, finalNorm }: Readonly<TransformerStack>,
   embeddedTBD: Tensor,
   visibleBT: Tensor | null,
+  positionsBT?: Tensor,
 ): Tensor {
-  const mask = attentionMask(contextLength, visibleBT, { causal });
-  const rotary = positions === undefined ? rotaryTable(contextLength, width / headCount) : null;
+  const length = embeddedTBD.shape[0]!;
+  const mask = attentionMask(length, visibleBT, { causal });
+  const rotary = positions === undefined
+    ? rotaryTable(positionsBT ?? length, width / headCount)
+    : null;
   let xTBD = positions === undefined
     ? embeddedTBD
     : add(embeddedTBD, expandDims(positions.weight, 1));

@@ -17,15 +17,31 @@ function checkBatchSize(batchSize: number): void {
   }
 }
 
-/** Writes windows, given by number, row after row. */
-function gatherRows(windows: WindowIds, rows: ArrayLike<number>): Int32Array {
-  const { contextLength, ids } = windows;
-  const batch = new Int32Array(rows.length * contextLength);
-  for (let i = 0; i < rows.length; i++) {
-    const start = rows[i]! * contextLength;
-    batch.set(ids.subarray(start, start + contextLength), i * contextLength);
+/** Rows of windows, B × N row by row: their ids, and their values where the windows have them. */
+export type WindowRows = Pick<WindowIds, "ids" | "values">;
+
+/**
+ * Windows, given by number, row after row.
+ *
+ * @throws RangeError when there is not one value for every id.
+ */
+export function gatherRows(windows: WindowIds, rows: ArrayLike<number>): WindowRows {
+  const { contextLength, ids, values } = windows;
+  if (values !== undefined && values.length !== ids.length) {
+    throw new RangeError(`expected ${ids.length} values, one a token, found ${values.length}`);
   }
-  return batch;
+  const gather = <A extends Int32Array | Float32Array>(from: A, to: A): A => {
+    for (let i = 0; i < rows.length; i++) {
+      const start = rows[i]! * contextLength;
+      to.set(from.subarray(start, start + contextLength), i * contextLength);
+    }
+    return to;
+  };
+  const size = rows.length * contextLength;
+  const gathered = gather(ids, new Int32Array(size));
+  return values === undefined
+    ? { ids: gathered }
+    : { ids: gathered, values: gather(values, new Float32Array(size)) };
 }
 
 /**
@@ -83,21 +99,21 @@ export class BatchIterator {
     return { epoch: this.#epoch, index: this.#index };
   }
 
-  /** The next batch, B × N ids row by row, and the epoch it belongs to. */
-  next(): { ids: Int32Array; epoch: number } {
+  /** The next batch and the epoch it belongs to. */
+  next(): WindowRows & { readonly epoch: number } {
     const epoch = this.#epoch;
     this.#order ??= createRandom(this.#seed)
       .stream(`batches of epoch ${epoch}`)
       .permutation(this.#windows.count);
     const start = this.#index * this.#batchSize;
-    const ids = gatherRows(this.#windows, this.#order.subarray(start, start + this.#batchSize));
+    const rows = gatherRows(this.#windows, this.#order.subarray(start, start + this.#batchSize));
     this.#index++;
     if (this.#index === this.#batchesPerEpoch) {
       this.#epoch++;
       this.#index = 0;
       this.#order = undefined;
     }
-    return { ids, epoch };
+    return { ...rows, epoch };
   }
 }
 
@@ -109,11 +125,11 @@ export class BatchIterator {
 export function* batchesInOrder(
   windows: WindowIds,
   batchSize: number,
-): Generator<{ ids: Int32Array; start: number; rows: number }> {
+): Generator<WindowRows & { readonly start: number; readonly rows: number }> {
   checkBatchSize(batchSize);
   for (let start = 0; start < windows.count; start += batchSize) {
     const rows = Math.min(batchSize, windows.count - start);
     const numbers = Array.from({ length: batchSize }, (_, i) => start + Math.min(i, rows - 1));
-    yield { ids: gatherRows(windows, numbers), start, rows };
+    yield { ...gatherRows(windows, numbers), start, rows };
   }
 }

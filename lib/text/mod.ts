@@ -1,11 +1,16 @@
 /** Corpora, tokenized corpora, sample windows and batches (paper §2.8, §7). No tensors. */
-export { batchesInOrder, BatchIterator } from "./batches.ts";
-export type { BatchPosition } from "./batches.ts";
+export { batchesInOrder, BatchIterator, gatherRows } from "./batches.ts";
+export type { BatchPosition, WindowRows } from "./batches.ts";
 export { loadCorpus } from "./corpus.ts";
 export type { Corpus, CorpusOptions } from "./corpus.ts";
 export type { TextDocument } from "./document.ts";
 export { latentLength, latentSequences, latentVocabSize } from "./latent_sequences.ts";
 export type { LatentSource } from "./latent_sequences.ts";
+export { checkSource, readSource, sourceProcess, sourceVocabSize } from "./sources/source.ts";
+export type { Source } from "./sources/source.ts";
+export { exactValues, SOURCE_PAD_ID, sourceSequences } from "./sources/sequences.ts";
+export type { ExactValues, FullRows, SequenceOptions } from "./sources/sequences.ts";
+export type { SourceProcess } from "./sources/process.ts";
 export { splitParagraphs, splitSentences } from "./paragraphs.ts";
 export { prepareCorpus } from "./tokenized_corpus.ts";
 export { TEXT_UNITS } from "./tokenized_corpus.ts";

@@ -14,13 +14,18 @@ import type { TokenizedDocuments } from "./tokenized_corpus.ts";
 
 export type Layout = "packed" | "padded";
 
-/** Samples as nothing but token ids. */
+/** Samples as nothing but token ids, and a number for each token where a model learns one. */
 export interface WindowIds {
   /** N, tokens a window. */
   readonly contextLength: number;
   readonly count: number;
   /** count × N, row by row. */
   readonly ids: Int32Array;
+  /**
+   * A finite number of every token, e.g. its estimated entropy in nats (paper §4.6): count × N, row
+   * by row. The first of a row, and those of pads and of the first token behind them, are not used.
+   */
+  readonly values?: Float32Array;
 }
 
 export interface Windows extends WindowIds {

@@ -1,6 +1,9 @@
-/** Held-out loss of a model: plain cross-entropy over every scored token. */
+/**
+ * Held-out loss of a model: plain cross-entropy over every scored token, nats, or the squared error
+ * of a second-order model's estimates, nats².
+ */
 
-import { type Compiler, jit, type Jitted, type Tensor, tensor } from "../engine/mod.ts";
+import { type Compiler, disposeTree, jit, type Jitted } from "../engine/mod.ts";
 import {
   type BatchOptions,
   type Model,
@@ -9,25 +12,27 @@ import {
   tokenLosses,
 } from "../models/mod.ts";
 import { batchesInOrder, type WindowIds } from "../text/mod.ts";
+import { type Batch, batchTensors } from "./batch.ts";
 
-/** Token losses of a batch of ids int32 `[B, N]`. */
-export type LossEvaluator = (params: Model, idsBN: Tensor) => TokenLosses;
+/** Token losses of a batch. */
+export type LossEvaluator = (params: Model, batch: Batch) => TokenLosses;
 
 /** Token losses of a batch as one compiled function. */
 export function compileEvaluator(
   config: ModelConfig,
   options: BatchOptions,
   compiler: Compiler,
-): Jitted<[params: Model, idsBN: Tensor], TokenLosses> {
+): Jitted<[params: Model, batch: Batch], TokenLosses> {
   return jit(
     "evaluation",
-    (params: Model, idsBN: Tensor) => tokenLosses(config, params, idsBN, options),
+    (params: Model, { idsBN, ...values }: Batch) =>
+      tokenLosses(config, params, idsBN, { ...options, ...values }),
     { compiler },
   );
 }
 
 export type Evaluation = Readonly<{
-  /** Mean over the scored tokens, nats. */
+  /** Mean over the scored tokens, nats; of second-order models nats², as everywhere here. */
   lossNats: number;
   scoredTokens: number;
   /** Mean loss of each window, nats: for intervals over the text. */
@@ -69,12 +74,12 @@ export async function* windowLosses(
   windows: WindowIds,
   batchSize: number,
 ): AsyncGenerator<(number | null)[], void, void> {
-  for (const { ids, rows } of batchesInOrder(windows, batchSize)) {
-    const idsBN = tensor(ids, [batchSize, windows.contextLength], "int32");
-    const { lossTB, scoredTB } = evaluator(params, idsBN);
+  for (const { rows, ...batchRows } of batchesInOrder(windows, batchSize)) {
+    const batch = batchTensors(batchRows, windows.contextLength);
+    const { lossTB, scoredTB } = evaluator(params, batch);
     const losses = await lossTB.data() as Float32Array;
     const scored = await scoredTB.data() as Float32Array;
-    for (const leaf of [idsBN, lossTB, scoredTB]) leaf.dispose();
+    disposeTree([batch, lossTB, scoredTB]);
     const targets = losses.length / batchSize;
     for (let row = 0; row < rows; row++) {
       yield Array.from({ length: targets }, (_, t) => {

@@ -1,17 +1,19 @@
 /** The training loop: an async generator of records over a session that its caller can save. */
 
-import { disposeTree, tensor } from "../engine/mod.ts";
+import { disposeTree } from "../engine/mod.ts";
 import {
   type Backbone,
   type BatchOptions,
   initModel,
   isRecurrent,
   type ModelConfig,
+  needsValues,
 } from "../models/mod.ts";
 import { UserError } from "../errors.ts";
 import { createRandom } from "../random.ts";
 import { BatchIterator, type BatchPosition, type Windows } from "../text/mod.ts";
 import { type AdamWConfig, initTrainState, stepScalars, type TrainState } from "./adamw.ts";
+import { batchTensors } from "./batch.ts";
 import { compileEvaluator, evaluate, type LossEvaluator } from "./evaluate.ts";
 import { checkSchedule, learningRate, type Schedule } from "./schedule.ts";
 import {
@@ -36,6 +38,7 @@ export type TrainingConfig = Readonly<{
   evaluateEvery: number;
 }>;
 
+/** Windows have `values` where the model learns them, and no others. */
 export type TrainingData = Readonly<{
   train: Windows;
   heldOut: Windows;
@@ -43,7 +46,10 @@ export type TrainingData = Readonly<{
   padId: number | null;
 }>;
 
-/** `tokens` counts the positions trained on so far, pads included (paper §7). */
+/**
+ * `tokens` counts the positions trained on so far, pads included (paper §7). Losses of second-order
+ * models are nats².
+ */
 export type TrainingRecord =
   | Readonly<{
     type: "train";
@@ -158,7 +164,8 @@ const TURN_MS = 50;
  * The same configuration, data and backend give the same records bit by bit, interrupted and
  * resumed or not, but for `tokensPerSecond`.
  *
- * @throws UserError when the schedule or the batch size does not fit.
+ * @throws UserError when the schedule or the batch size does not fit, and when windows have no
+ *   values that the model is to learn, or have some that it would not look at.
  */
 export async function* train(
   config: TrainingConfig,
@@ -169,6 +176,7 @@ export async function* train(
 ): AsyncGenerator<TrainingRecord, void, void> {
   const { schedule, batchSize, optimizer } = config;
   checkSchedule(schedule);
+  checkValues(config.model, data);
   const { contextLength } = data.train;
   const tokensPerStep = batchSize * contextLength;
   const batches = new BatchIterator(data.train, {
@@ -205,11 +213,11 @@ export async function* train(
 
     const rate = learningRate(schedule, session.step);
     const scalars = stepScalars(rate, session.step, optimizer);
-    const idsBN = tensor(batches.next().ids, [batchSize, contextLength], "int32");
-    const result = programs.step(session.state, session.frozen, scalars, idsBN);
+    const batch = batchTensors(batches.next(), contextLength);
+    const result = programs.step(session.state, session.frozen, scalars, batch);
     const lossNats = (await result.loss.data())[0]!;
     const gradientNorm = (await result.gradientNorm.data())[0]!;
-    for (const leaf of [scalars, idsBN, result.loss, result.gradientNorm]) leaf.dispose();
+    disposeTree([scalars, batch, result.loss, result.gradientNorm]);
 
     session.firstLossNats ??= lossNats;
     const limit = DIVERGENCE_FACTOR * session.firstLossNats;
@@ -245,5 +253,18 @@ export async function* train(
         tokensPerSecond,
       };
     }
+  }
+}
+
+function checkValues(model: ModelConfig, { train, heldOut }: TrainingData): void {
+  for (const [name, { values }] of Object.entries({ train, heldOut })) {
+    if ((values !== undefined) === needsValues(model)) continue;
+    throw new UserError(
+      values === undefined
+        ? `${name} windows: expected a value of every token for a ${model.kind} model to learn, ` +
+          "found none; add another model's estimates"
+        : `${name} windows: expected no values, which a ${model.kind} model does not learn, ` +
+          "found some; leave them out",
+    );
   }
 }

@@ -1,6 +1,7 @@
 /** Losses, optimizer, schedule, the loop and what it saves. */
 
 export * from "./adamw.ts";
+export * from "./batch.ts";
 export * from "./checkpoint.ts";
 export * from "./evaluate.ts";
 export * from "./loop.ts";

@@ -39,7 +39,13 @@
 
 import { namedLeaves } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
-import { type BackboneConfig, type Model, type ModelConfig, stacksOf } from "../models/mod.ts";
+import {
+  type BackboneConfig,
+  type Model,
+  type ModelConfig,
+  type SecondOrderConfig,
+  stacksOf,
+} from "../models/mod.ts";
 import type { StoredTensor } from "./safetensors.ts";
 
 /** Modules of the reference by our names for them; `#` is the number of a head. */
@@ -72,7 +78,10 @@ const LLAMA_LAYER: ModuleNames = {
   "feedForward.down": "mlp.down_proj",
 };
 
-const BESIDE_STACKS: Readonly<Record<ModelConfig["kind"], ModuleNames>> = {
+/** Models whose names in the reference are known. */
+type NamedConfig = Exclude<ModelConfig, SecondOrderConfig>;
+
+const BESIDE_STACKS: Readonly<Record<NamedConfig["kind"], ModuleNames>> = {
   causal: {},
   autoencoder: { bridge: "bridge_proj", down: "down", up: "up", unroll: "projection" },
   augmented: { down: "down", up: "up", projection: "decoder_proj" },
@@ -182,7 +191,7 @@ type Source = Readonly<{
 }>;
 
 function sourceOf(
-  config: ModelConfig,
+  config: NamedConfig,
   leaf: string,
   shape: readonly number[],
   stored: ReadonlyMap<string, StoredTensor>,
@@ -210,7 +219,7 @@ function sourceOf(
 
 /** The reference's name of a module of our tree. */
 function moduleName(
-  config: ModelConfig,
+  config: NamedConfig,
   module: string,
   stored: ReadonlyMap<string, StoredTensor>,
 ): string {
@@ -238,19 +247,19 @@ function splitModule(module: string): { place: Place; block?: string; part: stri
 }
 
 /** Where a transformer's token embedding may be. */
-function llamaEmbeddings(config: ModelConfig, place: Place): readonly string[] {
+function llamaEmbeddings(config: NamedConfig, place: Place): readonly string[] {
   const inner = LLAMAS[place].map((llama) => `${llama}.embed_tokens`);
   if (place === "") return inner;
   const isInner = config.kind === "autoencoder" && config.embedding === "inner";
   return isInner ? [...inner, "wte"] : ["wte", ...inner];
 }
 
-function stackAt(config: ModelConfig, place: Place): BackboneConfig {
+function stackAt(config: NamedConfig, place: Place): BackboneConfig {
   if (config.kind === "causal") return config.backbone;
   return place === "encoder." && "encoder" in config ? config.encoder : config.decoder;
 }
 
-function headCountOf(config: ModelConfig, module: string): number {
+function headCountOf(config: NamedConfig, module: string): number {
   const stack = stackAt(config, splitModule(module).place);
   return stack.architecture === "mixer" ? stack.headCount ?? 0 : 0;
 }
@@ -260,7 +269,7 @@ function sizeOf(shape: readonly number[]): number {
 }
 
 /** What the reference may store beside the tensors of a configuration's model. */
-function unusedPatterns(config: ModelConfig): readonly RegExp[] {
+function unusedPatterns(config: NamedConfig): readonly RegExp[] {
   const patterns = [
     /(^|\.)rotary_emb\.inv_freq$/,
     /^(wte|encoder\.model_wte|(encoder|decoder)\.(model\.)?embed_tokens)\.weight$/,
@@ -281,7 +290,13 @@ function unusedPatterns(config: ModelConfig): readonly RegExp[] {
   return patterns;
 }
 
-function refuseUnknownToReference(config: ModelConfig): void {
+function refuseUnknownToReference(config: ModelConfig): asserts config is NamedConfig {
+  if (config.kind === "second-order") {
+    throw new UserError(
+      "expected a causal model, an autoencoder or an EEM, found a second-order model, whose names " +
+        "in the reference are not known; only weights under our own names can be its",
+    );
+  }
   for (const stack of stacksOf(config)) {
     const found = stack.architecture === "lstm"
       ? "an LSTM"

@@ -21,8 +21,9 @@ import {
   tokenLosses,
 } from "../models/mod.ts";
 import { adamw, type AdamWConfig, type TrainState } from "./adamw.ts";
+import type { Batch } from "./batch.ts";
 
-/** Mean cross-entropy over the scored tokens of a batch, in nats. */
+/** Mean loss over the scored tokens of a batch: nats, of second-order models nats². */
 export function meanLoss({ lossTB, scoredTB }: TokenLosses): Tensor {
   return div(sum(lossTB), maximum(sum(scoredTB), 1));
 }
@@ -39,22 +40,26 @@ export function joinModel(trainable: Trainable, frozen: Frozen): Model {
 }
 
 export type TrainStep = Jitted<
-  [state: TrainState<Trainable>, frozen: Frozen, scalars: Tensor, idsBN: Tensor],
+  [state: TrainState<Trainable>, frozen: Frozen, scalars: Tensor, batch: Batch],
   { state: TrainState<Trainable>; loss: Tensor; gradientNorm: Tensor }
 >;
 
 /** Forward, backward and AdamW update as one compiled function. */
 export function compileTrainStep(
   config: ModelConfig,
-  batch: BatchOptions,
+  options: BatchOptions,
   optimizer: AdamWConfig,
   compiler: Compiler,
 ): TrainStep {
   return jit(
     "training step",
-    (state: TrainState<Trainable>, frozen: Frozen, scalars: Tensor, idsBN: Tensor) => {
+    (state: TrainState<Trainable>, frozen: Frozen, scalars: Tensor, batch: Batch) => {
+      const { idsBN, ...values } = batch;
       const { value, gradient } = valueAndGradient(
-        (params) => meanLoss(tokenLosses(config, joinModel(params, frozen), idsBN, batch)),
+        (params) =>
+          meanLoss(
+            tokenLosses(config, joinModel(params, frozen), idsBN, { ...options, ...values }),
+          ),
         state.params,
       );
       return { loss: value, ...adamw(state, gradient, scalars, optimizer) };

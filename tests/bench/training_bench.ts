@@ -7,11 +7,12 @@
 
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { disposeTree, initEngine, tensor } from "../../lib/engine/mod.ts";
+import { disposeTree, initEngine } from "../../lib/engine/mod.ts";
 import { backboneConfig, initModel, type ModelConfig } from "../../lib/models/mod.ts";
 import { createRandom } from "../../lib/random.ts";
 import {
   ADAMW_DEFAULTS,
+  batchTensors,
   compileTrainStep,
   initTrainState,
   stepScalars,
@@ -60,13 +61,13 @@ function ourStep(config: ModelConfig, { batch, context, vocab }: Size): () => nu
     { length: batch * context },
     () => 2 + Math.floor(random.uniform() * (vocab - 2)),
   );
-  const idsBN = tensor(ids, [batch, context], "int32");
+  const batchOfIds = batchTensors({ ids }, context);
   let updates = 0;
   return () =>
     Array.from({ length: WARM_UP + STEPS }, () => {
       const start = performance.now();
       const scalars = stepScalars(1e-3, updates++);
-      const result = step(state, {}, scalars, idsBN);
+      const result = step(state, {}, scalars, batchOfIds);
       result.loss.dataSync();
       disposeTree([scalars, result.loss, result.gradientNorm]);
       disposeTree(state);

@@ -153,6 +153,16 @@ Deno.test("chosenModelConfig() takes a file, then the name of a model of the pap
     }
   }));
 
+Deno.test("deno task eval refuses a model that learned a number per token, by name too", async () => {
+  const ids = ["--ids", "no_such_ids.json"];
+  const { code, stderr } = await runEval("--weights", "none", "--model", "2eem-t", ...ids);
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /^error: expected a model that predicts tokens, found a second-order one, which learned a /m,
+  );
+});
+
 Deno.test("checkPadId() takes an id of the vocabulary or none", () => {
   const { config } = golden;
   assert.deepEqual([null, 0, 10].map((id) => checkPadId(id, config)), [null, 0, 10]);

@@ -3,7 +3,15 @@ import { symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseCommand, UsageError } from "../../lib/cli/_args.ts";
-import { checkApplicable, modelConfig, trainCommand } from "../../lib/cli/train.ts";
+import {
+  checkApplicable,
+  dataSpec,
+  modelConfig,
+  summaryLines,
+  trainCommand,
+} from "../../lib/cli/train.ts";
+import { UserError } from "../../lib/errors.ts";
+import type { DataSpec, RunRecord, StoredRun } from "../../lib/experiments/mod.ts";
 import { checkModelSizes, type ModelConfig, sampleLength, stacksOf } from "../../lib/models/mod.ts";
 import { tinyCorpus } from "../experiments/_tiny.ts";
 import { withFiles } from "../text/_temporary.ts";
@@ -108,6 +116,9 @@ Deno.test("deno task train refuses options that would do nothing", () => {
     ["--model", "autoencoder", "--bits", "4"],
     ["--encoder-width", "16"],
     ["--model", "autoencoder", "--initialization", "pytorch"],
+    ["--corpus", "markov.json", "--vocabulary", "300"],
+    ["--corpus", "markov.JSON", "--unit", "sentence"],
+    ["--corpus", "a/markov.json", "--text-field", "body"],
   ];
   for (const argv of refused) {
     const { options, given } = parseCommand(trainCommand, argv);
@@ -117,8 +128,114 @@ Deno.test("deno task train refuses options that would do nothing", () => {
       (error: Error) => error instanceof UsageError && error.message.startsWith(`${option} does`),
     );
   }
-  for (const argv of [[], ["--model", "zeros", "--join", "embedding", "--embedding-size", "4"]]) {
+  for (
+    const argv of [
+      [],
+      ["--corpus", "texts.jsonl", "--vocabulary", "300", "--text-field", "body"],
+      ["--corpus", "markov.json", "--layout", "padded"],
+      ["--model", "zeros", "--join", "embedding", "--embedding-size", "4"],
+    ]
+  ) {
     const { options, given } = parseCommand(trainCommand, argv);
     checkApplicable(options, given);
   }
+});
+
+const BIT = { kind: "iid", probabilities: [0.5, 0.25, 0.25], length: 400, seed: 2 };
+
+Deno.test("deno task train --corpus takes a .json file as the source that it describes", () =>
+  withFiles({ "bit.json": JSON.stringify(BIT), "wrong.json": "[]" }, async (folder) => {
+    const dataOf = (...argv: string[]) => dataSpec(parseCommand(trainCommand, argv).options);
+    const sizes = ["--context", "20", "--layout", "padded", "--held-out-windows", "7"];
+    const data = await dataOf("--corpus", join(folder, "bit.json"), ...sizes);
+    assert.deepEqual(data, {
+      known: BIT,
+      vocabSize: 4,
+      layout: "padded",
+      contextLength: 20,
+      heldOutWindows: 7,
+    });
+    const { options } = parseCommand(trainCommand, ["--model", "eem"]);
+    for (const { vocabSize } of stacksOf(modelConfig(options, data.vocabSize))) {
+      assert.equal(vocabSize, 4);
+    }
+    await assert.rejects(
+      dataOf("--corpus", join(folder, "wrong.json")),
+      (error) =>
+        error instanceof UserError &&
+        error.message.endsWith("wrong.json: a source: expected an object, found []"),
+    );
+    const text = await dataOf("--corpus", folder);
+    assert.ok("corpus" in text && text.corpus === folder && text.vocabSize === 4096);
+  }));
+
+const ENDED = { step: 20, tokens: 320 };
+const SOURCE_RECORD = {
+  type: "measurement",
+  what: "source entropy",
+  entropyNats: 1.25,
+  surprisalNats: 1.24,
+} as const;
+
+/** What is printed of a run with one evaluation and the measurements given. */
+function summaryOf(
+  data: DataSpec,
+  measured: readonly RunRecord[],
+  { model = modelOf(), embeddingSize = 0 }: { model?: ModelConfig; embeddingSize?: number } = {},
+): string[] {
+  const run = {
+    config: { spec: { data, training: { model } }, facts: { bytesPerToken: 2, embeddingSize } },
+    records: [
+      { type: "evaluation", step: 10, tokens: 160, lossNats: 1.4, scoredTokens: 9 },
+      { type: "evaluation", ...ENDED, lossNats: 1.3, scoredTokens: 9 },
+      ...measured,
+      { type: "end", ...ENDED, reason: "finished" },
+    ],
+  };
+  return summaryLines(run as unknown as StoredRun);
+}
+
+Deno.test("deno task train says how far a model is from its source, and no bits per byte", () =>
+  withFiles({ "bit.json": JSON.stringify(BIT) }, async (folder) => {
+    const argv = ["--corpus", join(folder, "bit.json")];
+    const data = await dataSpec(parseCommand(trainCommand, argv).options);
+    const exact = [
+      "exact mean conditional entropy  1.2500 nats/token",
+      "surprisal of the held-out tokens under the source  1.2400 nats/token",
+    ];
+    const unknownRate = { ...SOURCE_RECORD, rateNats: null };
+    assert.deepEqual(summaryOf(data, [unknownRate]), [
+      "step 10  held-out loss 1.4000 nats/token",
+      "step 20  held-out loss 1.3000 nats/token",
+      ...exact,
+      "excess of the held-out loss over it  0.0600 nats/token",
+    ]);
+    assert.equal(
+      summaryOf(data, [{ ...SOURCE_RECORD, rateNats: 1.23 }])[2],
+      `${exact[0]} (entropy rate of the source 1.2300)`,
+    );
+    const told = summaryOf(data, [unknownRate], { embeddingSize: 8 });
+    assert.equal(
+      told.at(-1),
+      "excess of the held-out loss over it  0.0600 nats/token (embedding not paid for)",
+    );
+    const model = modelOf("--model", "autoencoder");
+    assert.deepEqual(summaryOf(data, [unknownRate], { model }).slice(2), exact);
+  }));
+
+Deno.test("deno task train says of text what a byte costs, and what was measured", async () => {
+  const data = await dataSpec(parseCommand(trainCommand, []).options);
+  const bits = (nats: number) => (nats / Math.LN2 / 2).toFixed(4);
+  assert.deepEqual(
+    summaryOf(data, [
+      { type: "measurement", what: "full windows", lossNats: 1.35, windows: 3 },
+      { type: "measurement", what: "quantized embedding", bits: 4, lossNats: 1.5 },
+    ], { embeddingSize: 8 }),
+    [
+      `step 10  held-out loss 1.4000 nats/token  ${bits(1.4)} bits/byte (embedding not paid for)`,
+      `step 20  held-out loss 1.3000 nats/token  ${bits(1.3)} bits/byte (embedding not paid for)`,
+      "full windows  1.3500 nats/token",
+      "quantized embedding, 4 bits  1.5000 nats/token",
+    ],
+  );
 });

@@ -14,7 +14,7 @@ import { ADAMW_DEFAULTS } from "../../lib/train/mod.ts";
 
 /** The width that an arm's decoder or causal stack has. */
 function widthOf(model: ModelConfig): number {
-  return model.kind === "causal" ? model.backbone.width : model.decoder.width;
+  return "backbone" in model ? model.backbone.width : model.decoder.width;
 }
 
 for (const name of PRESETS) {
@@ -51,7 +51,7 @@ for (const name of PRESETS) {
         evaluateEvery: preset.evaluateEvery,
       });
       assert.deepEqual(quantizedBits, [2, 3, 4, 8]);
-      assert.equal((model.kind === "causal" ? model.backbone : model.decoder).architecture, family);
+      assert.equal(("backbone" in model ? model.backbone : model.decoder).architecture, family);
     }
   });
 

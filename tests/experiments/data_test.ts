@@ -7,9 +7,17 @@ import {
   prepareData,
   type PreparedText,
   scoredTokens,
+  sourceData,
 } from "../../lib/experiments/data.ts";
 import { UserError } from "../../lib/errors.ts";
-import type { Windows } from "../../lib/text/mod.ts";
+import { createRandom } from "../../lib/random.ts";
+import {
+  exactValues,
+  type Source,
+  sourceProcess,
+  sourceSequences,
+  type Windows,
+} from "../../lib/text/mod.ts";
 import { withFiles } from "../text/_temporary.ts";
 import { tinyCorpus } from "./_tiny.ts";
 
@@ -34,6 +42,11 @@ Deno.test("pickWindows() takes rows with all that belongs to them, in the order 
     byteCounts: Int32Array.of(10, 30, 10),
     layout: "padded",
   });
+  const values = Float32Array.from({ length: 12 }, (_, at) => at / 2);
+  assert.deepEqual(
+    pickWindows({ ...WINDOWS, values }, [2, 1]).values,
+    Float32Array.of(4, 4.5, 5, 5.5, 2, 2.5, 3, 3.5),
+  );
   assert.equal(pickWindows(WINDOWS, []).count, 0);
 });
 
@@ -205,8 +218,10 @@ Deno.test("latentData() has the sizes of its source", () => {
 });
 
 Deno.test("prepareData() makes sequences, which have no tokenizer, pads or bytes", async () => {
-  const { tokenizer, training, bytesPerToken } = await prepareLatent();
+  const { tokenizer, training, bytesPerToken, exact, entropyRateNats } = await prepareLatent();
   assert.equal(tokenizer, null);
+  assert.equal(exact, null);
+  assert.equal(entropyRateNats, null);
   assert.equal(bytesPerToken, 1);
   const { train, heldOut, padId } = training;
   assert.equal(padId, null);
@@ -256,4 +271,109 @@ Deno.test("prepareData() refuses a number of sequences that is none", async () =
       );
     }
   }
+});
+
+const COPY: Source = {
+  kind: "corrupted-copy",
+  symbols: 4,
+  corruption: 0.5,
+  length: 1000,
+  seed: 4,
+};
+/** 125 windows, of which 12 are held out. */
+const KNOWN = sourceData(COPY, { layout: "packed", contextLength: 8, heldOutWindows: 500 });
+
+function prepareKnown(changes: Partial<typeof KNOWN> = {}) {
+  return prepareData({ ...KNOWN, ...changes }, { cacheFolder: "nothing is written there" });
+}
+
+Deno.test("sourceData() has the source itself and its vocabulary, pad included", () => {
+  assert.deepEqual(KNOWN, {
+    known: COPY,
+    vocabSize: 5,
+    layout: "packed",
+    contextLength: 8,
+    heldOutWindows: 500,
+  });
+});
+
+Deno.test("prepareData() of a source cuts its length into windows and holds out a tenth", async () => {
+  const { tokenizer, training, bytesPerToken } = await prepareKnown();
+  assert.equal(tokenizer, null);
+  assert.equal(bytesPerToken, 1);
+  assert.equal(training.padId, null);
+  assert.equal(training.train.count, 113);
+  assert.equal(training.heldOut.count, 12);
+  const few = await prepareKnown({ heldOutWindows: 5 });
+  assert.deepEqual(few.training.train, training.train);
+  assert.deepEqual(few.training.heldOut.ids, training.heldOut.ids.subarray(0, 5 * 8));
+  // Fewer than ten windows hold out one.
+  const short = await prepareKnown({ known: { ...COPY, length: 20 } });
+  assert.equal(short.training.train.count, 1);
+  assert.equal(short.training.heldOut.count, 1);
+  await assert.rejects(
+    prepareKnown({ known: { ...COPY, length: 15 } }),
+    (error) =>
+      error instanceof UserError &&
+      error.message === "length: expected tokens for two windows of 8, one of them held out, " +
+          "found 15; use more or a shorter context",
+  );
+  await assert.rejects(prepareKnown({ heldOutWindows: 0 }), /^UserError: heldOutWindows: expected/);
+});
+
+Deno.test("prepareData() of a source draws the sides from streams of its seed", async () => {
+  const { train, heldOut } = (await prepareKnown()).training;
+  assert.deepEqual((await prepareKnown()).training, { train, heldOut, padId: null });
+  assert.notDeepEqual(heldOut.ids, train.ids.subarray(0, heldOut.ids.length));
+  const other = (await prepareKnown({ known: { ...COPY, seed: 5 } })).training;
+  assert.notDeepEqual(other.train.ids, train.ids);
+  assert.notDeepEqual(other.heldOut.ids, heldOut.ids);
+});
+
+Deno.test("prepareData() of a source pads with id 0; held out, the first half is full", async () => {
+  const packed = (await prepareKnown()).training;
+  const { train, heldOut, padId } = (await prepareKnown({ layout: "padded" })).training;
+  assert.equal(padId, 0);
+  assert.ok(heldOut.realTokens.subarray(0, 6).every((real) => real === 8));
+  assert.ok(heldOut.realTokens.subarray(6).some((real) => real < 8));
+  assert.ok(train.realTokens.every((real, row) => row % 2 === 1 || real === 8));
+  for (const [padded, whole] of [[train, packed.train], [heldOut, packed.heldOut]] as const) {
+    for (let row = 0; row < padded.count; row++) {
+      const real = padded.realTokens[row]!;
+      assert.deepEqual(
+        padded.ids.subarray(8 * row + 8 - real, 8 * row + 8),
+        whole.ids.subarray(8 * row, 8 * row + real),
+      );
+      assert.ok(padded.ids.subarray(8 * row, 8 * row + 8 - real).every((id) => id === 0));
+    }
+  }
+});
+
+Deno.test("prepareData() of a source knows the exact values of windows and beginnings", async () => {
+  const { exact, entropyRateNats, training } = await prepareKnown();
+  assert.equal(entropyRateNats, null);
+  const process = sourceProcess(COPY);
+  const ids = training.heldOut.ids.subarray(0, 8);
+  assert.deepEqual(exact!(ids), exactValues(process, ids));
+  // Of the first six tokens the last two are copies, as in the whole window.
+  assert.deepEqual(exact!(ids.subarray(0, 6)), exactValues(process, ids.subarray(0, 6), 8));
+  const iid: Source = { kind: "iid", probabilities: [0.5, 0.5], length: 100, seed: 1 };
+  const { entropyRateNats: bit } = await prepareKnown({ known: iid });
+  assert.ok(Math.abs(bit! - Math.LN2) < 1e-15);
+});
+
+Deno.test("prepareData() has a key for the source, not for windows", async () => {
+  const { corpusKey } = await prepareKnown();
+  const same = await prepareKnown({ contextLength: 4, layout: "padded", heldOutWindows: 3 });
+  assert.equal(same.corpusKey, corpusKey);
+  for (const changes of [{ seed: 5 }, { corruption: 0.4 }, { length: 2000 }]) {
+    assert.notEqual((await prepareKnown({ known: { ...COPY, ...changes } })).corpusKey, corpusKey);
+  }
+});
+
+Deno.test("prepareData() draws a source's sequences as sourceSequences() does", async () => {
+  const { train } = (await prepareKnown()).training;
+  const random = createRandom(4).stream("train");
+  const sizes = { count: 113, contextLength: 8, layout: "packed" } as const;
+  assert.deepEqual(train, sourceSequences(sourceProcess(COPY), { ...sizes, random }));
 });

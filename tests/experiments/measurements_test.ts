@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { memory, type Tensor, tensor, transpose } from "../../lib/engine/mod.ts";
-import { measureEmbedding, measureFullWindows } from "../../lib/experiments/measurements.ts";
-import { pickWindows } from "../../lib/experiments/data.ts";
+import {
+  measureEmbedding,
+  measureFullWindows,
+  measureSource,
+} from "../../lib/experiments/measurements.ts";
+import { pickWindows, type PreparedData } from "../../lib/experiments/data.ts";
 import {
   type AugmentedDecoder,
   encodeSequence,
@@ -177,3 +181,43 @@ onEveryBackend("measureFullWindows() evaluates windows without pads alone", asyn
   const packed = dataOf("packed", 8);
   assert.deepEqual(await measureFullWindows(evaluator, params, packed, BATCH), []);
 }, { only: ["tensorflow graph"] });
+
+Deno.test("measureSource() averages over the tokens that the loss averages over", () => {
+  const heldOut: Windows = {
+    contextLength: 4,
+    count: 3,
+    // Full; two pads; one pad.
+    ids: Int32Array.of(2, 3, 4, 5, 0, 0, 6, 7, 0, 8, 9, 10),
+    realTokens: Int32Array.of(4, 2, 3),
+    byteCounts: Int32Array.of(3, 2, 3),
+    layout: "padded",
+  };
+  const asked: number[][] = [];
+  const prepared: PreparedData = {
+    corpusKey: "test",
+    tokenizer: null,
+    training: { train: heldOut, heldOut, padId: 0 },
+    bytesPerToken: 1,
+    exact: (ids) => {
+      asked.push(Array.from(ids));
+      return {
+        entropyNats: Float64Array.from(ids),
+        surprisalNats: Float64Array.from(ids, (id) => id ** 2),
+        corrupted: null,
+      };
+    },
+    entropyRateNats: 1.5,
+  };
+  // All real tokens but the first of the full window, which nothing predicts.
+  const scored = [3, 4, 5, 6, 7, 8, 9, 10];
+  const mean = (values: number[]) => values.reduce((a, b) => a + b) / values.length;
+  assert.deepEqual(measureSource(prepared), [{
+    type: "measurement",
+    what: "source entropy",
+    entropyNats: mean(scored),
+    surprisalNats: mean(scored.map((id) => id ** 2)),
+    rateNats: 1.5,
+  }]);
+  assert.deepEqual(asked, [[2, 3, 4, 5], [6, 7], [8, 9, 10]]);
+  assert.deepEqual(measureSource({ ...prepared, exact: null, entropyRateNats: null }), []);
+});

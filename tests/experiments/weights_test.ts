@@ -96,14 +96,15 @@ onEveryBackend(
           [AUTOENCODER, TRANSFORMER],
           [{ kind: "causal", backbone: TRANSFORMER }, MIXER],
           [zeros, MIXER],
+          [{ kind: "second-order", backbone: MIXER, shift: false }, MIXER],
         ] as const
       ) {
         const { folders, run } = await storeRun(folder, model);
         const found = model.kind === "causal"
           ? JSON.stringify(TRANSFORMER)
-          : model.kind === "augmented"
-          ? "a model without one"
-          : JSON.stringify(MIXER);
+          : model.kind === "autoencoder"
+          ? JSON.stringify(MIXER)
+          : "a model without one";
         await assert.rejects(
           loadEncoder(folders, run, expected),
           (error) =>

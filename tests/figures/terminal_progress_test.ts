@@ -19,6 +19,13 @@ Deno.test("formatProgress() is step, loss, speed and time left", () => {
   assert.match(formatProgress("CLM", state(100)), /done$/);
 });
 
+Deno.test("formatProgress() counts what is no training in its own unit", () => {
+  assert.equal(
+    formatProgress("estimating", { unit: "window", step: 7, steps: 100, etaSeconds: 100 }),
+    "estimating · window 7/100 · 1 min 40 s left",
+  );
+});
+
 Deno.test("formatDuration() picks its units", () => {
   assert.deepEqual([12.4, 61, 3725, NaN].map(formatDuration), [
     "12 s",

@@ -1,10 +1,13 @@
-/** What logits `[S, B, V]` depend on: the check that models must pass and unmasked twins fail. */
+/**
+ * What logits `[S, B, V]`, or other outputs by position, depend on: the check that models must pass
+ * and unmasked twins fail.
+ */
 
 import assert from "node:assert/strict";
 import { type Tensor, tensor, transpose } from "../../lib/engine/mod.ts";
 import type { Mode } from "../_backends.ts";
 import { read } from "../_numbers.ts";
-import { BATCH, changeToken, LENGTH, tinyIds, VOCABULARY } from "./_tiny.ts";
+import { BATCH, changeToken, LENGTH, tinyIds } from "./_tiny.ts";
 
 /** Logits `[S, B, V]`, flat, of ids `B × N`, row by row. */
 export type LogitsOf = (ids: Int32Array) => Promise<Float32Array>;
@@ -22,14 +25,14 @@ export function logitsWith(mode: Mode, logits: (idsNB: Tensor) => Tensor): Logit
  * For each changed token t (row) and position p (column): whether the logits at p change. In models
  * that predict, position p holds token p and predicts token p + 1.
  */
-export async function dependence(logitsOf: LogitsOf): Promise<boolean[][]> {
+export async function dependence(logitsOf: LogitsOf, positions: number): Promise<boolean[][]> {
   const ids = tinyIds();
   const original = await logitsOf(ids);
-  const size = BATCH * VOCABULARY;
+  const size = original.length / positions;
   const rows: boolean[][] = [];
   for (let token = 0; token < LENGTH; token++) {
     const changed = await logitsOf(changeToken(ids, token));
-    rows.push(Array.from({ length: original.length / size }, (_, position) => {
+    rows.push(Array.from({ length: positions }, (_, position) => {
       const at = (logits: Float32Array) => logits.subarray(position * size, (position + 1) * size);
       return at(changed).some((one, i) => Math.abs(one - at(original)[i]!) > ROUNDING);
     }));
@@ -48,7 +51,7 @@ export async function assertDependence(
     { length: LENGTH },
     (_, token) => Array.from({ length: positions }, (_, position) => expected(token, position)),
   );
-  assert.deepEqual(await dependence(logitsOf), rows, what);
+  assert.deepEqual(await dependence(logitsOf, positions), rows, what);
 }
 
 /** Every position sees its own token and all before it, and no later one. */

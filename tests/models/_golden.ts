@@ -2,16 +2,18 @@
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
-import { namedLeaves, type Tensor, tensor, valueAndGradient } from "../../lib/engine/mod.ts";
+import { namedLeaves, type Tensor, valueAndGradient } from "../../lib/engine/mod.ts";
 import {
   checkModelConfig,
   initModel,
   type Model,
   type ModelConfig,
+  needsValues,
   tokenLosses,
 } from "../../lib/models/mod.ts";
 import { createRandom } from "../../lib/random.ts";
 import { adamw, ADAMW_DEFAULTS, type TrainState } from "../../lib/train/adamw.ts";
+import { type Batch, batchTensors } from "../../lib/train/batch.ts";
 import { parseSafetensors } from "../../lib/train/safetensors.ts";
 import {
   compileTrainStep,
@@ -58,8 +60,8 @@ export type Golden =
     weights(): Model;
     /** The same as training takes them. */
     trainingWeights(): { trainable: Trainable; frozen: Frozen };
-    /** Batch `index` of the five, int32 `[B, N]`. */
-    batch(index: number): Tensor;
+    /** Batch `index` of the five. */
+    batch(index: number): Batch;
   }>;
 
 export function loadGolden(name: string): Golden {
@@ -92,9 +94,13 @@ export function loadGolden(name: string): Golden {
       return { trainable, frozen: { encoder } };
     },
     batch: (index) => {
-      const { shape: [, rows, length], data } = stored("batches");
-      const size = rows! * length!;
-      return tensor(data.slice(index * size, (index + 1) * size), [rows!, length!], "int32");
+      const { shape: [, rows, length], data: ids } = stored("batches");
+      const from = <A extends Int32Array | Float32Array>(all: A) =>
+        all.slice(index * rows! * length!, (index + 1) * rows! * length!) as A;
+      return batchTensors({
+        ids: from(ids as Int32Array),
+        ...(needsValues(config) ? { values: from(stored("values").data as Float32Array) } : {}),
+      }, length!);
     },
   };
 }
@@ -109,9 +115,11 @@ export function trainStepOf(
     return compileTrainStep(config, { padId }, ADAMW_DEFAULTS, compiler);
   }
   return mode.compile(
-    (state: TrainState<Trainable>, frozen: Frozen, scalars: Tensor, idsBN: Tensor) => {
+    (state: TrainState<Trainable>, frozen: Frozen, scalars: Tensor, batch: Batch) => {
+      const { idsBN, ...values } = batch;
+      const options = { padId, ...values };
       const { value, gradient } = valueAndGradient(
-        (params) => meanLoss(tokenLosses(config, joinModel(params, frozen), idsBN, { padId })),
+        (params) => meanLoss(tokenLosses(config, joinModel(params, frozen), idsBN, options)),
         state.params,
       );
       return { loss: value, ...adamw(state, gradient, scalars) };

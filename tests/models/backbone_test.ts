@@ -50,7 +50,7 @@ async function assertDrawn(tensor: Tensor, draw: Draw, name: string): Promise<vo
 
 /** The stack that the parameter `name` is part of or stands beside. */
 function stackOf(config: ModelConfig, name: string): BackboneConfig {
-  if (config.kind === "causal") return config.backbone;
+  if ("backbone" in config) return config.backbone;
   return "encoder" in config && name.startsWith("encoder.") ? config.encoder : config.decoder;
 }
 
@@ -63,7 +63,8 @@ function referenceDraw(
   if (/norm\w*\.weight$/i.test(name)) return { constant: 1 };
   if (/norm\w*\.bias$/i.test(name)) return { constant: 0 };
   const isOuter = /^(decoder\.(embedding|head)|bridge|down|up|unroll|projection)\b/.test(name) ||
-    (config.kind === "autoencoder" && name === "encoder.embedding.weight");
+    (config.kind === "autoencoder" && name === "encoder.embedding.weight") ||
+    (config.kind === "second-order" && name.startsWith("head."));
   if (stackOf(config, name).architecture === "transformer" && !isOuter) return { normal: 0.02 };
   if (name.endsWith("embedding.weight")) return { normal: 1 };
   // A bias has its weight's fan-in: the rows, or of a convolution the columns.
@@ -98,6 +99,10 @@ for (
     "LSTM CLM": wideLstm,
   })
 ) drawn[name] = { kind: "causal", backbone: stack(LENGTH) };
+
+for (const [name, stack] of Object.entries({ "mixer 2EEM": wideMixer, "2EEM": wideTransformer })) {
+  drawn[name] = { kind: "second-order", backbone: stack(LENGTH), shift: true };
+}
 
 for (const [name, config] of Object.entries(drawn)) {
   onEveryBackend(`initModel() draws a ${name} as the reference does`, async () => {

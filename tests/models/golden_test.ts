@@ -12,10 +12,17 @@ import {
   type AugmentedDecoder,
   type AugmentedDecoderConfig,
   joinedSize,
+  type Model,
+  type ModelConfig,
   modelLogits,
+  needsValues,
+  secondOrderEstimates,
+  type SecondOrderModel,
   tokenLosses,
+  visibleTokens,
 } from "../../lib/models/mod.ts";
 import { initTrainState, stepScalars, type TrainState } from "../../lib/train/adamw.ts";
+import type { Batch } from "../../lib/train/batch.ts";
 import { learningRate } from "../../lib/train/schedule.ts";
 import { type Frozen, joinModel, meanLoss, type Trainable } from "../../lib/train/step.ts";
 import { onEveryBackend } from "../_backends.ts";
@@ -24,6 +31,7 @@ import { type Golden, GOLDEN_NAMES, loadGolden, shapesOf, trainStepOf } from "./
 
 /** XLA takes seconds to compile a training step: these together have every layer. */
 const WITH_XLA = [
+  "llama_2eem",
   "llama_eem",
   "lstm_clm",
   "mixer_ae_unroll",
@@ -53,6 +61,13 @@ function tokensFirst(golden: Golden, name: string, { first = 0 } = {}): number[]
     })).flat(2);
 }
 
+/** What the model gives to its loss: logits, or estimates of second-order models. */
+function outputOf(config: ModelConfig, params: Model, idsNB: Tensor, padId: number): Tensor {
+  return needsValues(config)
+    ? secondOrderEstimates(config, params as SecondOrderModel, idsNB, visibleTokens(idsNB, padId))
+    : modelLogits(config, params, idsNB, { padId });
+}
+
 Deno.test("the golden models that run in every mode are there", () => {
   assert.deepEqual(IN_EVERY_MODE.filter((name) => !GOLDEN_NAMES.includes(name)), []);
 });
@@ -66,16 +81,17 @@ for (const name of GOLDEN_NAMES) {
   }, { only: ["cpu"] });
 
   onEveryBackend(
-    `modelLogits(), tokenLosses() and gradient of ${name} agree with PyTorch`,
+    `output, tokenLosses() and gradient of ${name} agree with PyTorch`,
     async (mode) => {
       const golden = loadGolden(name);
       const { config, padId } = golden;
-      const run = mode.compile((trainable: Trainable, frozen: Frozen, idsBN: Tensor) => {
+      const run = mode.compile((trainable: Trainable, frozen: Frozen, batch: Batch) => {
+        const { idsBN, ...values } = batch;
         const model = joinModel(trainable, frozen);
         const losses = (params: Trainable) =>
-          tokenLosses(config, joinModel(params, frozen), idsBN, { padId });
+          tokenLosses(config, joinModel(params, frozen), idsBN, { padId, ...values });
         return {
-          logits: modelLogits(config, model, transpose(idsBN), { padId }),
+          output: outputOf(config, model, transpose(idsBN), padId),
           ...losses(trainable),
           ...valueAndGradient((params) => meanLoss(losses(params)), trainable),
         };
@@ -84,8 +100,8 @@ for (const name of GOLDEN_NAMES) {
       const result = run(trainable, frozen, golden.batch(0));
       // The memory slot of a token join stands before the first token.
       const first = config.kind === "augmented" && (config.join ?? "token") === "token" ? 1 : 0;
-      const logits = tokensFirst(golden, "logits", { first });
-      assertClose(await read(result.logits), logits, 3e-6, "logits");
+      const outputs = tokensFirst(golden, needsValues(config) ? "estimates" : "logits", { first });
+      assertClose(await read(result.output), outputs, 3e-6, "output");
       assertClose(await read(result.lossTB), tokensFirst(golden, "tokenLosses"), 3e-6, "losses");
       assert.deepEqual([...await read(result.scoredTB)], tokensFirst(golden, "scored"));
       assertClose(await read(result.value), golden.numbers("loss"), 1e-6, "mean loss");
@@ -177,7 +193,7 @@ for (const name of GOLDEN_NAMES) {
         };
       });
       const params = golden.weights() as AugmentedDecoder;
-      const result = run(params, golden.batch(0));
+      const result = run(params, golden.batch(0).idsBN);
       assertClose(await read(result.seen), golden.numbers("embedding"), 3e-6, "embedding");
       assertClose(
         await read(result.lossTB),

@@ -70,6 +70,8 @@ async function lossesOf(
 
 const once = { oncePerBackend: true };
 
+const SECOND_ORDER = { kind: "second-order", backbone: mixer(LENGTH), shift: true } as const;
+
 /** The tokens that a model scores: the last so many of N. */
 function scoredLength(config: ModelConfig): number {
   return config.kind === "autoencoder" ? LENGTH : LENGTH - 1;
@@ -150,7 +152,7 @@ for (const [name, config] of Object.entries(everyModel)) {
     let first = 0, last = Infinity;
     for (let index = 0; index < 300 && last >= 0.1 * first; index++) {
       const scalars = stepScalars(0.01, index);
-      const { state: after, loss, gradientNorm } = step(state, {}, scalars, idsBN);
+      const { state: after, loss, gradientNorm } = step(state, {}, scalars, { idsBN });
       [state, gradientNorm, scalars].forEach(disposeTree);
       state = after;
       last = (await read(loss))[0]!;
@@ -227,6 +229,7 @@ const zerosOf = (stack: StackOf, slots = LENGTH + 1) =>
 
 Deno.test("stacksOf() are all stacks of a model, encoder first", () => {
   assert.deepEqual(stacksOf(CAUSAL["mixer CLM"]), [mixer(LENGTH)]);
+  assert.deepEqual(stacksOf(SECOND_ORDER), [mixer(LENGTH)]);
   assert.deepEqual(stacksOf(zerosOf(transformer)), [transformer(LENGTH + 1)]);
   for (const config of [augmented(mixer, transformer), autoencoder(mixer, transformer, "repeat")]) {
     assert.deepEqual(stacksOf(config), [config.encoder, config.decoder]);
@@ -243,6 +246,8 @@ Deno.test("isRecurrent() where any stack is an LSTM", () => {
     assert.equal(isRecurrent({ kind: "causal", backbone: stack(LENGTH) }), false);
     assert.equal(isRecurrent(zerosOf(stack)), false);
   }
+  assert.equal(isRecurrent(SECOND_ORDER), false);
+  assert.equal(isRecurrent({ ...SECOND_ORDER, backbone: lstm(LENGTH) }), true);
   assert.equal(isRecurrent(CAUSAL["LSTM CLM"]), true);
   assert.equal(isRecurrent(zerosOf(lstm)), true);
   const pairsOf = (encoder: StackOf, decoder: StackOf) => [
@@ -261,6 +266,7 @@ Deno.test("isRecurrent() where any stack is an LSTM", () => {
 
 Deno.test("sampleLength() leaves the memory slot out", () => {
   for (const config of Object.values(TINY_MODELS)) assert.equal(sampleLength(config), LENGTH);
+  assert.equal(sampleLength(SECOND_ORDER), LENGTH);
   assert.equal(sampleLength(zerosOf(mixer)), LENGTH);
   assert.equal(sampleLength({ ...zerosOf(mixer), join: "token" }), LENGTH);
   assert.equal(sampleLength({ ...zerosOf(mixer, LENGTH), join: "embedding" }), LENGTH);
@@ -272,6 +278,7 @@ Deno.test("embeddingSize() is what a model is handed", () => {
   const { embeddingSize: _, ...whole } = augmented(mixer, mixer);
   const { embeddingSize: __, ...repeated } = autoencoder(mixer, mixer, "repeat");
   assert.equal(embeddingSize(CAUSAL["mixer CLM"]), 0);
+  assert.equal(embeddingSize(SECOND_ORDER), 0);
   assert.equal(embeddingSize(zeros), 0);
   assert.equal(embeddingSize({ ...zeros, join: "embedding", embeddingSize: EMBEDDING_SIZE }), 0);
   for (const join of JOINS) {

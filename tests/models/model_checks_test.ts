@@ -48,6 +48,13 @@ for (const [name, stackOf] of Object.entries(maskable)) {
       "backbone.causal: expected true, since the stack would see the tokens that it predicts, " +
         "found false; only autoencoders and the encoder of an EEM may go without a mask",
     );
+    for (const shift of [false, true]) {
+      assert.equal(
+        messageOf({ kind: "second-order", backbone: unmasked(LENGTH), shift }),
+        "backbone.causal: expected true, since the stack would see the tokens that come after a " +
+          "rated one, found false; only autoencoders and the encoder of an EEM may go without a mask",
+      );
+    }
     for (const config of decoders) {
       assert.match(messageOf(config), /^decoder\.causal: expected true, .*, found false;/);
     }
@@ -69,7 +76,11 @@ for (const [name, stackOf] of Object.entries(STACKS)) {
   Deno.test(`checkModelSizes() refuses a ${name} without a token to predict`, () => {
     /** Everything that predicts next tokens, of so many. */
     const configsOf = (length: number) => {
-      const configs: ModelConfig[] = [{ kind: "causal", backbone: stackOf(length) }];
+      const backbone = stackOf(length);
+      const configs: ModelConfig[] = [
+        { kind: "causal", backbone },
+        { kind: "second-order", backbone, shift: false },
+      ];
       for (const join of JOINS) {
         const decoder = { ...stackOf(length + (join === "token" ? 1 : 0)), width: 12 };
         const size = join === "embedding" ? { embeddingSize: EMBEDDING_SIZE } : {};
@@ -80,7 +91,8 @@ for (const [name, stackOf] of Object.entries(STACKS)) {
       return configs;
     };
     for (const config of configsOf(2)) checkModelSizes(config);
-    const [causal, ...others] = configsOf(1).map(messageOf);
+    const [causal, secondOrder, ...others] = configsOf(1).map(messageOf);
+    assert.equal(secondOrder, causal);
     assert.equal(
       causal,
       "backbone.contextLength: expected at least 2, since the first token of a sample is not " +

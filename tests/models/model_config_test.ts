@@ -53,6 +53,7 @@ const COMPLETE: Readonly<Record<string, unknown>> = {
     embeddingSize: 3,
     outerInitialization: "pytorch",
   },
+  "2EEM": { kind: "second-order", backbone: transformer, shift: true },
 };
 
 function messageOf(value: unknown): string {
@@ -80,7 +81,7 @@ for (
     [
       "another kind",
       { kind: "eem" },
-      'kind: expected one of "causal", "autoencoder", "augmented", found "eem"',
+      'kind: expected one of "causal", "autoencoder", "augmented", "second-order", found "eem"',
     ],
     [
       "a missing memory",
@@ -117,6 +118,11 @@ for (
       "another position",
       { ...eem, readPosition: 0 },
       "readPosition: expected one of -1, -2, found 0",
+    ],
+    [
+      "a missing shift",
+      { kind: "second-order", backbone: mixer },
+      "shift: expected true or false, found nothing",
     ],
     [
       "an unknown field",

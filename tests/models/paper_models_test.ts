@@ -95,6 +95,10 @@ Deno.test("PAPER_MODELS are what their names say", () => {
       if (!name.startsWith("large-")) assert.equal(config.join, expected, `${name}: join`);
       continue;
     }
+    if (config.kind === "second-order") {
+      assert.equal(config.shift, says("shift"), `${name}: shift`);
+      continue;
+    }
     assert.equal(last.width, numberAfter(/^[a-z-]+-(\d+)/), `${name}: width`);
     if (config.kind === "causal") continue;
     assert.equal(config.expansion, says("unroll") ? "unroll" : "repeat", `${name}: expansion`);
@@ -127,6 +131,14 @@ Deno.test("PAPER_MODELS have the sizes of paper §2.6", () => {
     );
     const { layerCount } = config.decoder;
     assert.equal([...stacks, layerCount, sampleLength(config), config.join].join(" "), row, name);
+  }
+});
+
+Deno.test("PAPER_MODELS have the 2EEMs of paper §4.6", () => {
+  const sizes = { vocabSize: 8000, contextLength: 1024, width: 512, layerCount: 16, headCount: 4 };
+  const backbone = { architecture: "transformer", ...sizes };
+  for (const [name, shift] of [["2eem-t", false], ["2eem-t-shift", true]] as const) {
+    assert.deepEqual(configOf(name), { kind: "second-order", backbone, shift });
   }
 });
 

@@ -29,7 +29,10 @@ const sizeOptions = [{}, { embeddingSize: 3 }];
 
 /** Every kind, join and expansion, with and without compression, at equal and other widths. */
 function* everyConfig(): Generator<ModelConfig> {
-  for (const stack of stacks) yield { kind: "causal", backbone: stack(LENGTH) };
+  for (const stack of stacks) {
+    yield { kind: "causal", backbone: stack(LENGTH) };
+    yield { kind: "second-order", backbone: stack(LENGTH), shift: false };
+  }
   for (const [index, encoderOf] of stacks.entries()) {
     const encoder = encoderOf(LENGTH);
     // The next stack, so that most pairs are of different kinds.

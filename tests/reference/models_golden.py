@@ -28,11 +28,16 @@ For each model M of `MODELS`:
                               every later norm removes), and AdamW makes steps of its rounding noise
     batches       [5,B,N] i32 token ids; batches[0] is the fixed batch, right padded for mixer CLMs,
                               left padded for all others (§2.8)
+    values        [5,B,N]     second-order models only: the number of every token that they learn
+    estimates     [B,N-1]     second-order models only, instead of logits: the predicted number of
+                              target t in column t-1, on batches[0]
     logits        [B,S,V]     on batches[0]; S = N+1 for an EEM with token concatenation (slot 0 is
                               the memory slot), N for all others
     tokenLosses   [B,P]       nats; P = N for autoencoders (target t in column t), N-1 for others
-                              (target t in column t-1); 0 where not scored
-    scored        [B,P] i32   1 where the target is not the pad id
+                              (target t in column t-1); 0 where not scored. Squared errors of
+                              second-order models
+    scored        [B,P] i32   1 where the target is not the pad id; of second-order models 0 at the
+                              first token behind pads, too
     loss          [1]         sum(tokenLosses) / sum(scored): one mean over the whole batch, as
                               torch's cross_entropy, not a mean of per-sample means
     embedding     [B,n_p]     EEMs and autoencoders: z = down(bridge(e)) as far as the model has
@@ -455,7 +460,27 @@ class AugmentedDecoder(nn.Module):
         return logits[:, 1 if self.join == "token" else 0 : -1], ids[:, 1:]
 
 
-KINDS = {"causal": CausalModel, "autoencoder": Autoencoder, "augmented": AugmentedDecoder}
+class SecondOrderModel(nn.Module):
+    """§4.6."""
+
+    def __init__(self, backbone, shift):
+        super().__init__()
+        self.shift = shift
+        self.stack = make_stack(backbone, embedding=backbone["width"], head=False)
+        self.stack.head = nn.Linear(backbone["width"], 1)
+
+    def estimates(self, ids):
+        states = self.stack.hidden(self.stack.embedding(ids), ids != PAD)
+        numbers = self.stack.head(states)[:, :, 0]
+        return numbers[:, :-1] if self.shift else numbers[:, 1:]
+
+
+KINDS = {
+    "causal": CausalModel,
+    "autoencoder": Autoencoder,
+    "augmented": AugmentedDecoder,
+    "second-order": SecondOrderModel,
+}
 
 
 def build(config):
@@ -468,7 +493,7 @@ def named(model):
     parts = {"ih": "input", "hh": "hidden"}
 
     def rename(name):
-        # A causal model's parameters are its stack's own.
+        # The parameters of a model of one stack are that stack's own.
         name = name.removeprefix("stack.")
         return re.sub(torch_lstm, lambda m: f"blocks.{m[3]}.{parts[m[2]]}.{m[1]}", name)
 
@@ -500,6 +525,10 @@ def autoencoder(encoder, decoder, **options):
 
 def eem(encoder, decoder, **options):
     return dict(kind="augmented", memory="embedding", encoder=encoder, decoder=decoder, **options)
+
+
+def second_order(backbone, shift):
+    return dict(kind="second-order", backbone=backbone, shift=shift)
 
 
 def plain_eem(stack, decoder_width):
@@ -578,11 +607,14 @@ MODELS = {
     "transformer_eem_frozen": eem(
         transformer(5, 4, heads=1), transformer(6), embeddingSize=3, readPosition=-2
     ),
+    "llama_2eem": second_order(transformer(5), shift=False),
+    "mixer_2eem_shift": second_order(mixer(5), shift=True),
 }
 FROZEN = {"transformer_eem_frozen": ["encoder"]}
 # Where weights as drawn by place are badly conditioned (a token of hardly any variance before a
 # norm, say): float32 gradients would be off by several 1e-6, and a tight test could not be passed.
 SEEDS = {
+    "llama_2eem": 100,
     "mixer_clm_heads": 105,
     "mixer_ae_unroll": 103,
     "mixer_ae_unmasked_encoder": 102,
@@ -634,7 +666,7 @@ def trained(model):
 
 def input_sizes(config):
     """Vocabulary and tokens of a sample."""
-    stack = config["backbone"] if config["kind"] == "causal" else config["encoder"]
+    stack = config["backbone"] if "backbone" in config else config["encoder"]
     return stack["vocabSize"], stack["contextLength"]
 
 
@@ -650,7 +682,23 @@ def make_batches(config, generator):
     return ids
 
 
-def losses(model, ids, **options):
+def make_values(batches, generator):
+    """Made-up numbers of every token, about as large as losses in nats."""
+    drawn = torch.randn(batches.shape, generator=generator, dtype=torch.float32)
+    return (2 + drawn).masked_fill(batches == PAD, 0.0)
+
+
+def squared_errors(model, ids, values):
+    estimates, targets = model.estimates(ids), values[:, 1:].to(model.stack.head.weight.dtype)
+    scored = ((ids != PAD)[:, 1:] & (ids != PAD)[:, :-1]).to(torch.int32)
+    errors = F.mse_loss(estimates, targets, reduction="none") * scored
+    return estimates, errors, scored, errors.sum() / scored.sum()
+
+
+def losses(model, ids, values=None, **options):
+    """What the model gives, token losses, which of them count, and their mean."""
+    if values is not None:
+        return squared_errors(model, ids, values)
     logits = model.logits(ids, **options)
     predictions, targets = model.predictions(logits, ids)
     labels = targets.masked_fill(targets == PAD, -100)
@@ -667,7 +715,7 @@ def schedule(step, warmup, total):
     return max(0.0, (total - step) / max(1, total - warmup))
 
 
-def train(model, batches, warmup, total):
+def train(model, batches, values, warmup, total):
     optimizer = torch.optim.AdamW(
         trained(model), lr=LEARNING_RATE, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0
     )
@@ -676,7 +724,8 @@ def train(model, batches, warmup, total):
         for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * schedule(step, warmup, total)
         optimizer.zero_grad(set_to_none=True)
-        loss = losses(model, batches[step % len(batches)])[-1]
+        batch = step % len(batches)
+        loss = losses(model, batches[batch], values[batch])[-1]
         loss.backward()
         norms.append(nn.utils.clip_grad_norm_(trained(model), CLIP_NORM).item())
         optimizer.step()
@@ -684,7 +733,7 @@ def train(model, batches, warmup, total):
     return history, norms
 
 
-def compute(config, frozen, weights, batches, dtype):
+def compute(config, frozen, weights, batches, values, dtype):
     def fresh():
         model = build(config).to(dtype)
         with torch.no_grad():
@@ -701,18 +750,20 @@ def compute(config, frozen, weights, batches, dtype):
         }
 
     model = fresh()
-    logits, token_losses, scored, loss = losses(model, batches[0])
+    outputs, token_losses, scored, loss = losses(model, batches[0], values[0])
     loss.backward()
     tensors = {f"weights/{name}": stored(name, p) for name, p in named(model).items()}
     tensors |= of_trained("gradients", model, lambda parameter: parameter.grad)
     tensors |= {
         "batches": batches.to(torch.int32),
-        "logits": logits.detach().float(),
+        "logits" if values[0] is None else "estimates": outputs.detach().float().contiguous(),
         "tokenLosses": token_losses.detach().float(),
         "scored": scored,
         "loss": loss.detach().float().reshape(1),
     }
-    if config["kind"] != "causal":
+    if values[0] is not None:
+        tensors |= {"values": values}
+    if config["kind"] in ("autoencoder", "augmented"):
         tensors |= {"embedding": model.embedding(batches[0]).detach().float().contiguous()}
     if config["kind"] == "augmented":
         _, token_losses, _, loss = losses(model, batches[0], zero_memory=True)
@@ -721,9 +772,9 @@ def compute(config, frozen, weights, batches, dtype):
             "zeroMemoryLoss": loss.detach().float().reshape(1),
         }
     model = fresh()
-    step_losses, norms = train(model, batches[:1], STEPS_WARMUP, STEPS)
+    step_losses, norms = train(model, batches[:1], values[:1], STEPS_WARMUP, STEPS)
     tensors |= of_trained("afterSteps", model, lambda parameter: parameter)
-    curve, _ = train(fresh(), batches, CURVE_WARMUP, CURVE_STEPS)
+    curve, _ = train(fresh(), batches, values, CURVE_WARMUP, CURVE_STEPS)
     tensors |= {
         "stepLosses": torch.tensor(step_losses, dtype=torch.float32),
         "stepGradientNorms": torch.tensor(norms, dtype=torch.float32),
@@ -749,7 +800,7 @@ def deviation(exact, rounded):
 def write_json(file, value):
     """Indented JSON with lists of numbers on one line."""
     text = json.dumps(value, indent=2)
-    compact = re.sub(r"\[[\s\d.,e-]+\]", lambda m: " ".join(m[0].split()), text)
+    compact = re.sub(r"\[[\s\d.,enul-]+\]", lambda m: " ".join(m[0].split()), text)
     file.write_text(compact.replace("[ ", "[").replace(" ]", "]") + "\n")
 
 
@@ -762,8 +813,10 @@ def write_model(folder, name, config, seed):
     fill(model, generator)
     weights = {key: parameter.detach().clone() for key, parameter in named(model).items()}
     batches = make_batches(config, generator)
-    tensors = compute(config, frozen, weights, batches, torch.float64)
-    float32 = compute(config, frozen, weights, batches, torch.float32)
+    learns_values = config["kind"] == "second-order"
+    values = make_values(batches, generator) if learns_values else [None] * BATCHES
+    tensors = compute(config, frozen, weights, batches, values, torch.float64)
+    float32 = compute(config, frozen, weights, batches, values, torch.float32)
     save_file(tensors, folder / f"{name}.safetensors")
     header = {
         "script": "tests/reference/models_golden.py",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { UserError } from "../../lib/errors.ts";
-import { batchesInOrder, BatchIterator, type Windows } from "../../lib/text/mod.ts";
+import { batchesInOrder, BatchIterator, gatherRows, type Windows } from "../../lib/text/mod.ts";
 
 /** Windows of two ids: window w is (2w, 2w + 1). */
 function numbered(count: number): Windows {
@@ -70,6 +70,42 @@ Deno.test("BatchIterator resumed at any position equals one that ran through", (
     assert.deepEqual(take(resumed, 2), through.slice(done, done + 2));
     stopped.next();
   }
+});
+
+/** The same, each token with a value that says which it is. */
+function valued(count: number): Windows {
+  const windows = numbered(count);
+  return { ...windows, values: Float32Array.from(windows.ids, (id) => id + 0.5) };
+}
+
+Deno.test("BatchIterator next() gives values with the ids that they belong to", () => {
+  const iterator = new BatchIterator(valued(11), { batchSize: 4, seed: 3 });
+  const without = new BatchIterator(numbered(11), { batchSize: 4, seed: 3 });
+  for (let batch = 0; batch < 5; batch++) {
+    const { ids, values } = iterator.next();
+    const plain = without.next();
+    assert.deepEqual(ids, plain.ids);
+    assert.deepEqual(values, Float32Array.from(ids, (id) => id + 0.5));
+    assert.ok(!("values" in plain));
+  }
+});
+
+Deno.test("batchesInOrder() gives values with the ids that they belong to", () => {
+  const batches = [...batchesInOrder(valued(5), 2)];
+  assert.deepEqual(batches.map(({ values }) => [...values!]), [
+    [0.5, 1.5, 2.5, 3.5],
+    [4.5, 5.5, 6.5, 7.5],
+    [8.5, 9.5, 8.5, 9.5],
+  ]);
+  assert.ok([...batchesInOrder(numbered(5), 2)].every((batch) => !("values" in batch)));
+});
+
+Deno.test("gatherRows() refuses values that are not one a token", () => {
+  const windows = { ...numbered(3), values: new Float32Array(5) };
+  assert.throws(
+    () => gatherRows(windows, [0]),
+    new RangeError("expected 6 values, one a token, found 5"),
+  );
 });
 
 Deno.test("BatchIterator next() gives a batch of its own", () => {

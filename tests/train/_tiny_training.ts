@@ -58,6 +58,12 @@ const AUTOENCODER: ModelConfig = {
   expansion: "unroll",
 };
 
+/** Learns a number of every token. */
+export const SECOND_ORDER: TrainingConfig = {
+  ...CONFIG,
+  model: { kind: "second-order", backbone: mixer(8, LENGTH), shift: false },
+};
+
 /** Models with an encoder of the form of {@linkcode trainedEncoder}. */
 export const WITH_ENCODER: Readonly<Record<string, TrainingConfig>> = {
   EEM: { ...CONFIG, model: EEM },
@@ -68,20 +74,6 @@ export const WITH_ENCODER: Readonly<Record<string, TrainingConfig>> = {
 export function trainedEncoder(): Backbone {
   return initBackbone(ENCODER, createRandom(123), { outerEmbedding: true });
 }
-
-/** A causal model as it is, and every other one with a frozen encoder. */
-export const SESSIONS: readonly Readonly<{
-  name: string;
-  config: TrainingConfig;
-  start: () => Session;
-}>[] = [
-  { name: "a causal model", config: CONFIG, start: () => startSession(CONFIG) },
-  ...Object.entries(WITH_ENCODER).map(([name, config]) => ({
-    name: `an ${name} with a frozen encoder`,
-    config,
-    start: () => startSession(config, trainedEncoder()),
-  })),
-];
 
 export function windows(name: string, count: number, padded = false): Windows {
   const random = createRandom(2).stream(name);
@@ -110,6 +102,44 @@ export function compile(
 ): Programs {
   return compilePrograms({ model, optimizer, schedule: CONFIG.schedule }, { padId });
 }
+
+/** The windows with made-up values, which follow from the ids. */
+export function withValues(windows: Windows): Windows {
+  const values = Float32Array.from(
+    windows.ids,
+    (id, at) => 2 + Math.sin(id) + Math.cos(windows.ids[at - 1] ?? 0),
+  );
+  return { ...windows, values };
+}
+
+/** The same windows with values. */
+export const VALUED_DATA: TrainingData = {
+  train: withValues(DATA.train),
+  heldOut: withValues(DATA.heldOut),
+  padId: null,
+};
+
+/** Models of one stack as they are, and those with an encoder with a frozen one. */
+export const SESSIONS: readonly Readonly<{
+  name: string;
+  config: TrainingConfig;
+  data: TrainingData;
+  start: () => Session;
+}>[] = [
+  { name: "a causal model", config: CONFIG, data: DATA, start: () => startSession(CONFIG) },
+  {
+    name: "a second-order model",
+    config: SECOND_ORDER,
+    data: VALUED_DATA,
+    start: () => startSession(SECOND_ORDER),
+  },
+  ...Object.entries(WITH_ENCODER).map(([name, config]) => ({
+    name: `an ${name} with a frozen encoder`,
+    config,
+    data: DATA,
+    start: () => startSession(config, trainedEncoder()),
+  })),
+];
 
 export function timeless(record: TrainingRecord): unknown {
   return { ...record, tokensPerSecond: undefined };

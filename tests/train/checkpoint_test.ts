@@ -19,7 +19,6 @@ import {
   BACKENDS,
   compile,
   CONFIG,
-  DATA,
   runToEnd,
   SESSIONS,
   timeless,
@@ -30,13 +29,13 @@ import {
 
 const namesOf = (tree: Tree) => namedLeaves(tree).map(({ name }) => name);
 
-for (const { name, config, start } of SESSIONS) {
+for (const { name, config, data, start } of SESSIONS) {
   onEveryBackend(`parseCheckpoint() of ${name} goes on from any record, bit by bit`, async () => {
     const programs = compile(config);
     const session = start();
     const records: TrainingRecord[] = [];
     const checkpoints: Uint8Array[] = [];
-    for await (const record of train(config, DATA, session, programs)) {
+    for await (const record of train(config, data, session, programs)) {
       records.push(record);
       checkpoints.push(await formatCheckpoint(session));
     }
@@ -45,7 +44,7 @@ for (const { name, config, start } of SESSIONS) {
       const encoder = "encoder" in session.frozen ? trainedEncoder() : undefined;
       const resumed = parseCheckpoint(bytes, config, "checkpoint", encoder);
       assert.deepEqual(await formatCheckpoint(resumed), bytes, "it holds all of a session");
-      const rest = await runToEnd(resumed, programs, config);
+      const rest = await runToEnd(resumed, programs, config, data);
       assert.deepEqual(rest.map(timeless), records.slice(index + 1).map(timeless));
       assert.deepEqual(await formatCheckpoint(resumed), checkpoints.at(-1));
       disposeSession(resumed);

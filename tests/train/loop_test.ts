@@ -9,7 +9,12 @@ import {
   type ModelConfig,
 } from "../../lib/models/mod.ts";
 import { createRandom } from "../../lib/random.ts";
-import { latentLength, latentSequences, latentVocabSize } from "../../lib/text/mod.ts";
+import {
+  latentLength,
+  latentSequences,
+  latentVocabSize,
+  type Windows,
+} from "../../lib/text/mod.ts";
 import {
   compilePrograms,
   disposeSession,
@@ -23,6 +28,7 @@ import {
   startSession,
   stepScalars,
   train,
+  type TrainingConfig,
   type TrainingData,
   type TrainingRecord,
 } from "../../lib/train/mod.ts";
@@ -35,8 +41,10 @@ import {
   DATA,
   LENGTH,
   runToEnd,
+  SECOND_ORDER,
   SESSIONS,
   trainedEncoder,
+  VALUED_DATA,
   valuesOf,
   windows,
   WITH_ENCODER,
@@ -81,15 +89,15 @@ onEveryBackend("train() reports means of the losses since the last record", asyn
   }
 }, BACKENDS);
 
-for (const { name, config, start } of SESSIONS) {
+for (const { name, config, data, start } of SESSIONS) {
   onEveryBackend(`train() evaluates ${name} as the session holds it`, async () => {
     const programs = compile(config);
     const session = start();
     const scored = config.model.kind === "autoencoder" ? LENGTH : LENGTH - 1;
-    for await (const record of train(config, DATA, session, programs)) {
+    for await (const record of train(config, data, session, programs)) {
       if (record.type !== "evaluation") continue;
       const model = { ...session.state.params, ...session.frozen } as Model;
-      const again = await evaluate(programs.evaluator, model, DATA.heldOut, BATCH);
+      const again = await evaluate(programs.evaluator, model, data.heldOut, BATCH);
       assert.equal(again.lossNats, record.lossNats);
       assert.equal(record.scoredTokens, 8 * scored);
     }
@@ -97,11 +105,11 @@ for (const { name, config, start } of SESSIONS) {
 
   onEveryBackend(`train() keeps the number of tensors flat, of ${name}`, async () => {
     const programs = compile(config);
-    await runToEnd(start(), programs, config);
+    await runToEnd(start(), programs, config, data);
     const before = memory().numTensors;
     const session = start();
     const held = memory().numTensors;
-    for await (const _ of train(config, DATA, session, programs)) {
+    for await (const _ of train(config, data, session, programs)) {
       assert.equal(memory().numTensors, held);
     }
     disposeSession(session);
@@ -248,6 +256,34 @@ onEveryBackend("train() refuses a schedule that cannot be followed", async () =>
   await assert.rejects(runToEnd(startSession(config), compile(), config), UserError);
 }, { only: ["cpu"] });
 
+onEveryBackend(
+  "train() refuses windows without values to learn, or with some to ignore",
+  async () => {
+    const messageOf = async (config: TrainingConfig, data: TrainingData): Promise<string> => {
+      try {
+        await runToEnd(startSession(config), compile(config), config, data);
+      } catch (error) {
+        assert.ok(error instanceof UserError, String(error));
+        return error.message;
+      }
+      assert.fail("expected an error");
+    };
+    for (const name of ["train", "heldOut"] as const) {
+      assert.equal(
+        await messageOf(SECOND_ORDER, { ...VALUED_DATA, [name]: DATA[name] }),
+        `${name} windows: expected a value of every token for a second-order model to learn, found ` +
+          "none; add another model's estimates",
+      );
+      assert.equal(
+        await messageOf(CONFIG, { ...DATA, [name]: VALUED_DATA[name] }),
+        `${name} windows: expected no values, which a causal model does not learn, found some; ` +
+          "leave them out",
+      );
+    }
+  },
+  { only: ["cpu"] },
+);
+
 onEveryBackend("startSession() depends on the seed, and on nothing else", async () => {
   const bytes = await snapshot(startSession(CONFIG));
   assert.deepEqual(await snapshot(startSession({ ...CONFIG, batchSize: 5 })), bytes);
@@ -317,7 +353,7 @@ onEveryBackend("evaluate() is the mean over scored tokens, whatever the batch si
 Deno.test("evaluate() puts every window's loss in its place", async () => {
   const heldOut = windows("held out", 5);
   /** A model whose loss on every target of a window is the window's first id. */
-  const evaluator = ((_params: unknown, idsBN: { dataSync(): Int32Array }) => {
+  const evaluator = ((_params: unknown, { idsBN }: { idsBN: { dataSync(): Int32Array } }) => {
     const ids = idsBN.dataSync();
     const rows = ids.length / LENGTH;
     const losses = Float32Array.from(
@@ -349,9 +385,9 @@ function handedToXla(
   };
   try {
     const { state, frozen } = startSession(config);
-    const idsBN = zeros([BATCH, LENGTH], "int32");
-    assert.throws(() => step(state, frozen, stepScalars(0.1, 0, config.optimizer), idsBN));
-    assert.throws(() => evaluator(joinModel(state.params, frozen), idsBN));
+    const batch = { idsBN: zeros([BATCH, LENGTH], "int32") };
+    assert.throws(() => step(state, frozen, stepScalars(0.1, 0, config.optimizer), batch));
+    assert.throws(() => evaluator(joinModel(state.params, frozen), batch));
   } finally {
     binding.callFunction = callFunction;
     dispose();
@@ -426,6 +462,57 @@ for (const [name, [model, least, most]] of Object.entries(LEARNERS)) {
       const { lossNats } = records.findLast((record) => record.type === "evaluation")!;
       const share = lossNats / ENTROPY;
       assert.ok(share > least && share < most, `${share} of the entropy, ${lossNats} nats`);
+    },
+    { only: ["tensorflow graph"] },
+  );
+}
+
+/** Values that follow from their token, but for noise of uniform distribution. */
+function noisyValues(
+  windows: Windows,
+  levels: Float32Array,
+): { values: Float32Array; noise: Float32Array } {
+  const noise = createRandom(windows.count).stream("noise").uniforms(windows.ids.length, -0.5, 0.5);
+  return { values: noise.map((one, at) => levels[windows.ids[at]!]! + one), noise };
+}
+
+/** The mean of what a number of every scored token, of `windows`, comes to. */
+function meanOfScored(windows: Windows, of: (at: number) => number): number {
+  const places = [...windows.ids.keys()].filter((at) => at % LENGTH !== 0);
+  return places.reduce((sum, at) => sum + of(at), 0) / places.length;
+}
+
+for (const shift of [false, true]) {
+  onEveryBackend(
+    `train() on values leaves ${shift ? "what the token decides, and " : ""}their noise alone`,
+    async () => {
+      const levels = createRandom(4).normals(13, 2, 1);
+      const [trained, heldOut] = [windows("values", 1024), windows("held-out values", 256)];
+      const { values, noise } = noisyValues(heldOut, levels);
+      const data: TrainingData = {
+        train: { ...trained, values: noisyValues(trained, levels).values },
+        heldOut: { ...heldOut, values },
+        padId: null,
+      };
+      const config: TrainingConfig = {
+        ...CONFIG,
+        model: {
+          kind: "second-order",
+          backbone: { ...mixer, vocabSize: 13, contextLength: LENGTH },
+          shift,
+        },
+        schedule: { peakRate: 0.02, warmupSteps: 5, steps: 150 },
+        batchSize: 32,
+        evaluateEvery: 150,
+      };
+      const records = await runToEnd(startSession(config), compile(config), config, data);
+      const { lossNats } = records.findLast((record) => record.type === "evaluation")!;
+      // Tokens 2 … 12 are equally likely, whatever comes before them.
+      const expected = levels.slice(2).reduce((sum, level) => sum + level, 0) / 11;
+      const floor = shift
+        ? meanOfScored(heldOut, (at) => (values[at]! - expected) ** 2)
+        : meanOfScored(heldOut, (at) => noise[at]! ** 2);
+      assert.ok(lossNats > 0.97 * floor && lossNats < 1.1 * floor, `${lossNats}, not ${floor}`);
     },
     { only: ["tensorflow graph"] },
   );

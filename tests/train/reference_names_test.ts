@@ -200,4 +200,9 @@ onEveryBackend("importReference() refuses models that the reference does not hav
   for (const [backbone, found] of backbones) {
     assert.match(messageOf({ kind: "causal", backbone }, tensors), found);
   }
+  assert.equal(
+    messageOf({ kind: "second-order", backbone: config.backbone, shift: false }, tensors),
+    "expected a causal model, an autoencoder or an EEM, found a second-order model, whose names " +
+      "in the reference are not known; only weights under our own names can be its",
+  );
 }, cpu);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { namedLeaves, tensor, valueAndGradient } from "../../lib/engine/mod.ts";
 import { type Model, tokenLosses } from "../../lib/models/mod.ts";
 import { stepScalars } from "../../lib/train/adamw.ts";
+import { batchTensors } from "../../lib/train/batch.ts";
 import { startSession } from "../../lib/train/loop.ts";
 import { joinModel, meanLoss } from "../../lib/train/step.ts";
 import { onEveryBackend } from "../_backends.ts";
@@ -38,7 +39,7 @@ onEveryBackend("joinModel() puts a frozen encoder beside what is trained", () =>
 
 /** The first batch of the training windows. */
 function firstBatch() {
-  return tensor(DATA.train.ids.slice(0, BATCH * LENGTH), [BATCH, LENGTH], "int32");
+  return batchTensors({ ids: DATA.train.ids.slice(0, BATCH * LENGTH) }, LENGTH);
 }
 
 for (const [name, config] of Object.entries(WITH_ENCODER)) {
@@ -70,7 +71,7 @@ for (const [name, config] of Object.entries(WITH_ENCODER)) {
     // By hand: the whole model's gradient, of which the encoder's part is left out.
     const whole = { ...state.params, encoder } as Model;
     const { value, gradient } = valueAndGradient(
-      (model) => meanLoss(tokenLosses(config.model, model, firstBatch(), { padId: null })),
+      (model) => meanLoss(tokenLosses(config.model, model, firstBatch().idsBN, { padId: null })),
       whole,
     );
     const gradients = valuesOf(gradient);

@@ -1,0 +1,204 @@
+/** Notebook 05's tables and the rows of its figures. */
+
+import { type EstimatorName, isEntropy } from "../entropy/mod.ts";
+import type { BarRow, CurveRow, PointRow } from "../figures/mod.ts";
+import { embeddingLossNats, mean, overContext } from "../measure/mod.ts";
+import { finalLosses, findArm, summarizeArms } from "./arm_summary.ts";
+import type { KnownEntropyPreset } from "./entropy_presets.ts";
+import { type EstimateSet, estimateSets, tokenPairs } from "./estimate_sets.ts";
+import { knownArm, PAID_BITS } from "./known_entropy_arms.ts";
+import { exactSurprisal, isSized } from "./known_entropy_claims.ts";
+import {
+  type AccuracyRow,
+  ESTIMATOR_LABELS,
+  exactOf,
+  longestTrained,
+  overSeeds,
+  type Truth,
+} from "./known_entropy_summary.ts";
+import type { RunResult } from "./run.ts";
+import { positionMeans } from "./token_entropy_summary.ts";
+
+/** What each source's entropy is, and how near a causal model's loss comes to it, nats per token. */
+export function sourceTable(
+  results: readonly RunResult[],
+  { sources, trainingSteps }: KnownEntropyPreset,
+): Record<string, string | number>[] {
+  const arms = summarizeArms(results);
+  return Object.entries(sources).map(([name, { kind }]) => {
+    const arm = findArm(arms, name, knownArm.after(knownArm.causal, trainingSteps.at(-1)!));
+    const exact = mean(arm.runs.map(exactSurprisal));
+    const loss = mean(finalLosses(arm));
+    return {
+      source: name,
+      kind,
+      "exact entropy": mean(arm.runs.map(exactEntropy)),
+      "exact surprisal of the held-out tokens": exact,
+      "CLM's loss on them": loss,
+      excess: loss - exact,
+    };
+  });
+}
+
+function exactEntropy({ records }: RunResult): number {
+  const exact = records.find((record) => "entropyNats" in record);
+  return exact !== undefined && "entropyNats" in exact ? exact.entropyNats : NaN;
+}
+
+/** One column of the accuracies after the longest training, by source and estimator. */
+export function accuracyBars(
+  rows: readonly AccuracyRow[],
+  preset: KnownEntropyPreset,
+  column: "bias" | "rmse" | "spread",
+  truth: Truth = "entropy",
+): BarRow[] {
+  const counted = longestTrained(rows, truth).filter((row) => !isSized(row, preset));
+  return Object.entries(ESTIMATOR_LABELS).flatMap(([estimator, label]) =>
+    Object.keys(preset.sources).flatMap((source) => {
+      const found = counted.filter((row) => row.estimator === estimator && row.source === source);
+      return found.length === 0 ? [] : [{ group: source, arm: label, ...overSeeds(found, column) }];
+    })
+  );
+}
+
+/** Means over the sources of bias, RMSE, rank correlation and the ensemble's RMSE, a row an estimator. */
+export function accuracyTable(
+  rows: readonly AccuracyRow[],
+  preset: KnownEntropyPreset,
+): Record<string, string | number | null>[] {
+  const longest = preset.trainingSteps.at(-1)!;
+  const counted = rows.filter((row) => row.steps === longest && !isSized(row, preset));
+  return Object.entries(ESTIMATOR_LABELS).flatMap(([estimator, label]) => {
+    const of = (truth: Truth, isEnsemble = false) =>
+      counted.filter((row) =>
+        row.estimator === estimator && row.truth === truth && (row.seed === null) === isEnsemble
+      );
+    const members = of("entropy");
+    if (members.length === 0) return [];
+    const rank = (found: readonly AccuracyRow[]) => {
+      const known = found.map((row) => row.rankCorrelation).filter((value) => value !== null);
+      return known.length === 0 ? null : mean(known);
+    };
+    const average = (found: readonly AccuracyRow[], column: "bias" | "rmse") =>
+      found.length === 0 ? null : mean(found.map((row) => row[column]));
+    const hasUnit = isEntropy(estimator as EstimatorName);
+    return [{
+      estimator: label,
+      "bias, nats": hasUnit ? average(members, "bias") : null,
+      "RMSE, nats": hasUnit ? average(members, "rmse") : null,
+      "RMSE of the ensemble": hasUnit ? average(of("entropy", true), "rmse") : null,
+      "rank correlation with entropy": rank(members),
+      "with surprisal": rank(of("surprisal")),
+    }];
+  });
+}
+
+/** RMSE against training steps, the mean over the sources, seed by seed. */
+export function trainingCurves(
+  rows: readonly AccuracyRow[],
+  preset: KnownEntropyPreset,
+  estimators: readonly EstimatorName[],
+): CurveRow[] {
+  return estimators.flatMap((estimator) =>
+    preset.trainingSteps.flatMap((steps) =>
+      preset.seeds.map((seed) => {
+        const found = rows.filter((row) =>
+          row.estimator === estimator && row.steps === steps && row.seed === seed &&
+          row.truth === "entropy" && !isSized(row, preset)
+        );
+        return {
+          arm: ESTIMATOR_LABELS[estimator]!,
+          seed,
+          x: steps,
+          y: mean(found.map(({ rmse }) => rmse)),
+        };
+      })
+    )
+  );
+}
+
+/**
+ * How far the mean pad-shift estimate lies below the exact surprisal of its tokens, against the
+ * embedding's size: what the embedding tells; and what it costs at {@linkcode PAID_BITS}.
+ */
+export function shortfallCurves(
+  rows: readonly AccuracyRow[],
+  preset: KnownEntropyPreset,
+): CurveRow[] {
+  const { shortfall, embeddingSize, trainingSteps, seeds, contextLength } = preset;
+  const longest = trainingSteps.at(-1)!;
+  const sizes = [...new Set([embeddingSize, ...shortfall.embeddingSizes])].sort((a, b) => a - b);
+  return sizes.flatMap((numbers) => {
+    const arm = numbers === embeddingSize
+      ? knownArm.after(knownArm.augmented, longest)
+      : knownArm.sized(numbers);
+    return seeds.flatMap((seed) => {
+      const row = rows.find((one) =>
+        one.source === shortfall.source && one.arm === arm && one.seed === seed &&
+        one.estimator === "pad-shift" && one.truth === "surprisal" && one.steps === longest
+      )!;
+      const price = embeddingLossNats({
+        parameterCount: numbers,
+        bitsPerParameter: PAID_BITS,
+        amortization: overContext(contextLength),
+      });
+      return [
+        { arm: "exact surprisal − mean estimate", seed, x: numbers, y: -row.bias },
+        { arm: `|e| ln 2 / N at ${PAID_BITS} bits a number`, seed, x: numbers, y: price },
+      ];
+    });
+  });
+}
+
+/** Exact entropy and mean estimates by place in the sequence, for one source. */
+export async function knownPositionCurves(
+  results: readonly RunResult[],
+  source: string,
+  preset: KnownEntropyPreset,
+  estimators: readonly EstimatorName[],
+): Promise<CurveRow[]> {
+  const longest = preset.trainingSteps.at(-1)!;
+  const exact = await exactOf(results);
+  const sets = estimateSets(results).filter((set) =>
+    set.family === source && set.steps === longest && !isSized(set, preset)
+  );
+  const curve = (label: string, set: EstimateSet) =>
+    positionMeans([set]).map(({ position, mean }) => ({
+      arm: label,
+      seed: set.seed,
+      x: position,
+      y: mean,
+    }));
+  const known = sets.filter(({ estimator }) => estimator === estimators[0]);
+  return [
+    ...known.flatMap((set) =>
+      curve("exact entropy", { ...set, values: exact(set).entropy }).filter(({ x }) => x > 0)
+    ),
+    ...estimators.flatMap((estimator) =>
+      sets.filter((set) => set.estimator === estimator)
+        .flatMap((set) => curve(ESTIMATOR_LABELS[estimator]!, set))
+    ),
+  ];
+}
+
+/** Tokens of one source: estimates of the first seed against exact entropy. */
+export async function knownPoints(
+  results: readonly RunResult[],
+  source: string,
+  preset: KnownEntropyPreset,
+  estimators: readonly EstimatorName[],
+): Promise<PointRow[]> {
+  const longest = preset.trainingSteps.at(-1)!;
+  const exact = await exactOf(results);
+  return estimators.flatMap((estimator) => {
+    const set = estimateSets(results).find((one) =>
+      one.family === source && one.steps === longest && one.estimator === estimator &&
+      !isSized(one, preset)
+    )!;
+    return tokenPairs(exact(set).entropy, set.values).map(({ x, y }) => ({
+      arm: ESTIMATOR_LABELS[estimator]!,
+      x,
+      y,
+    }));
+  });
+}

@@ -1,0 +1,135 @@
+/** Notebook 05's numbers: every estimator against the exact values of its source. */
+
+import {
+  ensembleEstimates,
+  type EstimatorName,
+  isEntropy,
+  type WindowEstimates,
+} from "../entropy/mod.ts";
+import { type Accuracy, accuracy, type MeanEstimate, meanInterval } from "../measure/mod.ts";
+import { type DataSpec, prepareData } from "./data.ts";
+import { type EstimateSet, estimateSets, tokenPairs } from "./estimate_sets.ts";
+import { PROJECT_FOLDERS } from "./notebook.ts";
+import type { RunResult } from "./run.ts";
+import { fullWindows } from "./token_estimates.ts";
+
+/** Estimators as tables and figures name them, the best known first. */
+export const ESTIMATOR_LABELS: Readonly<Partial<Record<EstimatorName, string>>> = {
+  "predictive-entropy": "CLM, predictive entropy",
+  "loss": "CLM, loss",
+  "second-order": "2EEM of the CLM's loss",
+  "pad-shift": "EEM, pad-shift",
+  "two-window": "EEMs, two windows",
+  "occlusion-l1": "EEM, occlusion L1",
+  "occlusion-cosine": "EEM, occlusion cosine",
+  "gradient-input": "EEM, gradient × input",
+};
+
+/** What the exact value is: of the token's distribution, or of the token that came. */
+export type Truth = "entropy" | "surprisal";
+
+/** One estimator of one trained model, or of the ensemble of all seeds (`seed: null`). */
+export type AccuracyRow =
+  & Accuracy
+  & Readonly<{
+    source: string;
+    arm: string;
+    estimator: EstimatorName;
+    label: string;
+    steps: number;
+    seed: number | null;
+    truth: Truth;
+    /** Mean exact value over the same tokens, nats. */
+    exactNats: number;
+  }>;
+
+/** Accuracies of all recorded estimates against both exact values. */
+export async function accuracyRows(results: readonly RunResult[]): Promise<AccuracyRow[]> {
+  const exact = await exactOf(results);
+  const sets = estimateSets(results);
+  const groups = Map.groupBy(sets, ({ family, arm, estimator }) => `${family}|${arm}|${estimator}`);
+  return [...groups.values()].flatMap((group) => {
+    const first = group[0]!;
+    const rows = (values: WindowEstimates, seed: number | null) =>
+      (["entropy", "surprisal"] as const).map((truth) =>
+        accuracyRow(first, values, exact(first)[truth], seed, truth)
+      );
+    const { mean } = ensembleEstimates(group.map(({ values }) => values));
+    return [
+      ...group.flatMap(({ values, seed }) => rows(values, seed)),
+      ...(group.length > 1 ? rows(mean, null) : []),
+    ];
+  });
+}
+
+function accuracyRow(
+  { family, arm, estimator, steps }: EstimateSet,
+  values: WindowEstimates,
+  exact: WindowEstimates,
+  seed: number | null,
+  truth: Truth,
+): AccuracyRow {
+  const pairs = tokenPairs(values, exact);
+  const truths = pairs.map(({ y }) => y);
+  return {
+    source: family,
+    arm,
+    estimator,
+    label: ESTIMATOR_LABELS[estimator] ?? estimator,
+    steps,
+    seed,
+    truth,
+    exactNats: truths.reduce((sum, value) => sum + value, 0) / truths.length,
+    ...accuracy(pairs.map(({ x }) => x), truths),
+  };
+}
+
+/** Exact values of windows' tokens, nats. */
+export type ExactEstimates = Readonly<Record<Truth, WindowEstimates>>;
+
+/** The exact values of the first held-out windows without padding. */
+async function exactEstimates(data: DataSpec, count: number): Promise<ExactEstimates> {
+  const { training, exact } = await prepareData(data, { cacheFolder: PROJECT_FOLDERS.cache });
+  if (exact === null) throw new RangeError("only sources of known entropy have exact values");
+  const { ids, contextLength } = fullWindows(training.heldOut, count);
+  const values = Array.from(
+    { length: count },
+    (_, row) => exact(ids.subarray(row * contextLength, (row + 1) * contextLength)),
+  );
+  return {
+    entropy: values.map(({ entropyNats }) => [...entropyNats]),
+    surprisal: values.map(({ surprisalNats }) => [...surprisalNats]),
+  };
+}
+
+/** The exact values of the windows that each run's estimates are of; sources are drawn once. */
+export async function exactOf(
+  results: readonly RunResult[],
+): Promise<(set: Pick<EstimateSet, "data" | "values">) => ExactEstimates> {
+  const known = new Map<string, ExactEstimates>();
+  const keyOf = (data: unknown, count: number) => JSON.stringify([data, count]);
+  for (const { data, values } of estimateSets(results)) {
+    const key = keyOf(data, values.length);
+    if (!known.has(key)) known.set(key, await exactEstimates(data, values.length));
+  }
+  return ({ data, values }) => known.get(keyOf(data, values.length))!;
+}
+
+/** Rows of single models after the longest training, attributions left out. */
+export function longestTrained(rows: readonly AccuracyRow[], truth: Truth): AccuracyRow[] {
+  const longest = rows.reduce((most, { steps }) => Math.max(most, steps), 0);
+  return rows.filter((row) =>
+    row.seed !== null && row.truth === truth && row.steps === longest && isEntropy(row.estimator)
+  );
+}
+
+/** The values of one column over seeds, and Student's interval where there is more than one. */
+export function overSeeds(
+  rows: readonly AccuracyRow[],
+  column: "bias" | "rmse" | "spread",
+): Readonly<{ value: number; interval?: readonly [number, number] }> {
+  const values = rows.map((row) => row[column]);
+  if (values.length === 1) return { value: values[0]! };
+  const { mean, interval } = meanInterval(values);
+  return { value: mean, interval: [interval.low, interval.high] };
+}

@@ -1,0 +1,197 @@
+/** Trained runs as readers of one's own text: an estimate of every token, as records or a table. */
+
+import { type ColumnTable, table } from "arquero";
+import { disposeTree } from "../engine/mod.ts";
+import {
+  type EstimatedModel,
+  estimateText,
+  type EstimatorName,
+  isInNats,
+  type TextOptions,
+  type TokenEstimate,
+} from "../entropy/mod.ts";
+import { UserError } from "../errors.ts";
+import { liveProgress } from "../figures/mod.ts";
+import { type LoadedRun, loadRun } from "./load_run.ts";
+import { PROJECT_FOLDERS } from "./notebook.ts";
+import type { RunConfig, StoreFolders } from "./run_store.ts";
+
+export type TextEntropyOptions =
+  & Pick<TextOptions, "batchSize">
+  & Readonly<{
+    /** A run by folder or id; of several, an ensemble, it is their mean with its standard error. */
+    run: string | readonly string[];
+    /** By default {@linkcode defaultEstimator}'s. */
+    estimator?: EstimatorName | undefined;
+    /** The runs of N − 1 tokens of `two-window`, one for each run. */
+    shorter?: string | readonly string[] | undefined;
+    /** Where runs are looked for by id; the project's by default. */
+    folders?: StoreFolders;
+  }>;
+
+export type TextEntropies = Readonly<{
+  estimator: EstimatorName;
+  /** Of the estimates; attributions have none. */
+  unit: "nats" | null;
+  runs: readonly RunConfig[];
+  records: readonly TokenEstimate[];
+}>;
+
+/**
+ * How uncertain each token of a text is, as runs see it. What takes longer than a second shows its
+ * progress. The engine must have been started.
+ *
+ * @throws UserError when a run cannot be used (`loadRun`), runs have different tokenizers, the
+ *   estimator does not apply to a model, or the text is too short.
+ */
+export async function textEntropies(
+  text: string,
+  { run, estimator: asked, shorter = [], folders = PROJECT_FOLDERS, batchSize }: TextEntropyOptions,
+): Promise<TextEntropies> {
+  const names = [run, shorter].map((one) => typeof one === "string" ? [one] : one);
+  const loaded: LoadedRun[] = [];
+  const progress = progressOfWindows();
+  try {
+    for (const name of names.flat()) loaded.push(await loadRun(name, folders));
+    const runs = loaded.slice(0, names[0]!.length);
+    const { tokenizer } = checkOneTokenizer(loaded);
+    const estimator = asked ?? commonEstimator(runs);
+    const records = await estimateText(
+      estimator,
+      runs.map(({ model }) => model),
+      tokenizer,
+      text,
+      {
+        batchSize,
+        shorter: shorter.length === 0
+          ? undefined
+          : loaded.slice(runs.length).map(({ model }) => model),
+        onProgress: progress.update,
+      },
+    );
+    checkFinite(records);
+    const unit = runs.every((run) => givesNats(estimator, run)) ? "nats" : null;
+    return { estimator, unit, runs: runs.map(({ config }) => config), records };
+  } finally {
+    for (const { model } of loaded) disposeTree(model.params);
+    await progress.finish();
+  }
+}
+
+/**
+ * The same as a table: `position`, `text`, `id`, then `nats`, `bits` and `standardErrorBits`, or for
+ * attributions `estimate` and `standardError`.
+ */
+export async function entropyTable(
+  text: string,
+  options: TextEntropyOptions,
+): Promise<ColumnTable> {
+  return estimateTable(await textEntropies(text, options));
+}
+
+/** Records of a text as the table that {@linkcode entropyTable} describes. */
+export function estimateTable(
+  { records, unit }: Pick<TextEntropies, "records" | "unit">,
+): ColumnTable {
+  const bits = (nats: number | null) => nats === null ? null : nats / Math.LN2;
+  const column = <Value>(of: (record: TokenEstimate) => Value) => records.map(of);
+  return table({
+    position: column(({ position }) => position),
+    text: column(({ text }) => text),
+    id: column(({ id }) => id),
+    ...(unit === "nats"
+      ? {
+        nats: column(({ estimate }) => estimate),
+        bits: column(({ estimate }) => bits(estimate)),
+        standardErrorBits: column(({ standardError }) => bits(standardError)),
+      }
+      : {
+        estimate: column(({ estimate }) => estimate),
+        standardError: column(({ standardError }) => standardError),
+      }),
+  });
+}
+
+/**
+ * What tells most of a model's uncertainty in nats: the loss of a causal one, the pad-shift entropy
+ * of an augmented one trained on left-padded samples (paper §4.3), what a second-order one learned.
+ *
+ * @throws UserError where that is nothing, or no estimator but attributions applies.
+ */
+export function defaultEstimator({ config, padId }: Omit<EstimatedModel, "params">): EstimatorName {
+  switch (config.kind) {
+    case "causal":
+      return "loss";
+    case "second-order":
+      return "second-order";
+    case "autoencoder":
+      throw new UserError(
+        "expected a model that predicts next tokens, found an autoencoder; choose another run",
+      );
+    case "augmented":
+      if (config.memory === "zeros") return "loss";
+      if (padId !== null) return "pad-shift";
+      throw new UserError(
+        "expected an augmented model trained on left-padded samples, whose entropies pad-shift " +
+          "gives, found one trained on packed ones; train it with the padded layout, or name an " +
+          "estimator: two-window with a shorter model, loss (without the embedding's bits), or " +
+          "occlusion-l1 (an attribution)",
+      );
+  }
+}
+
+function commonEstimator(runs: readonly LoadedRun[]): EstimatorName {
+  const names = runs.map(({ model, config: { id } }) => {
+    try {
+      return defaultEstimator(model);
+    } catch (error) {
+      if (error instanceof UserError) throw new UserError(`${id}: ${error.message}`);
+      throw error;
+    }
+  });
+  const other = names.findIndex((name) => name !== names[0]);
+  if (other < 0) return names[0]!;
+  throw new UserError(
+    `expected runs that are estimated alike, found ${runs[0]!.config.id} by ${names[0]} and ` +
+      `${runs[other]!.config.id} by ${names[other]}; name an estimator that applies to all`,
+  );
+}
+
+function checkOneTokenizer(runs: readonly LoadedRun[]): LoadedRun {
+  const first = runs[0];
+  if (first === undefined) throw new UserError("expected a run or several, found none");
+  const other = runs.find(({ tokenizer }) => tokenizer.hash !== first.tokenizer.hash);
+  if (other === undefined) return first;
+  throw new UserError(
+    `${other.config.id}: expected the tokenizer of ${first.config.id}, found another; choose runs ` +
+      "on the same corpus and vocabulary",
+  );
+}
+
+/** A second-order model gives what its teacher gave. */
+function givesNats(estimator: EstimatorName, { config }: LoadedRun): boolean {
+  const { teacher } = config.spec;
+  return isInNats(estimator === "second-order" && teacher ? teacher.estimator : estimator);
+}
+
+function checkFinite(records: readonly TokenEstimate[]): void {
+  const bad = records.find(({ estimate }) => estimate !== null && !Number.isFinite(estimate));
+  if (bad === undefined) return;
+  throw new UserError(
+    `expected finite estimates, found ${bad.estimate} for token ${bad.position}; are the weights ` +
+      "damaged?",
+  );
+}
+
+/** Nothing in the first second, so that short texts have no progress to show. */
+function progressOfWindows() {
+  const progress = liveProgress({ label: "estimating" });
+  const start = performance.now();
+  const update = async (done: number, total: number) => {
+    const seconds = (performance.now() - start) / 1000;
+    if (seconds < 1) return;
+    const etaSeconds = (total - done) * seconds / done;
+    await progress.update({ unit: "window", step: done, steps: total, etaSeconds });
+  };
+  return { update, finish: progress.finish };
+}

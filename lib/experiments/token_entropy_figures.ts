@@ -1,0 +1,151 @@
+/** Notebook 04's tables and the rows of its figures. */
+
+import type { EstimatorName, WindowEstimates } from "../entropy/mod.ts";
+import type { BarRow, CurveRow, PointRow } from "../figures/mod.ts";
+import { linearRegression, mean, type MeanEstimate, meanInterval } from "../measure/mod.ts";
+import { prepareData } from "./data.ts";
+import type { TokenEntropyPreset } from "./entropy_presets.ts";
+import { type EstimateSet, setsOf, tokenPairs } from "./estimate_sets.ts";
+import { PROJECT_FOLDERS } from "./notebook.ts";
+import { tokenArm } from "./token_entropy_arms.ts";
+import {
+  positionMeans,
+  type SeedRegression,
+  squaredErrors,
+  wordPartMeans,
+} from "./token_entropy_summary.ts";
+import { fullWindows } from "./token_estimates.ts";
+
+/** The tokens whose estimates runs have recorded, window by window. */
+export async function estimatedTexts(
+  { data, windows }: TokenEntropyPreset,
+): Promise<string[][]> {
+  const { tokenizer, training } = await prepareData(data, { cacheFolder: PROJECT_FOLDERS.cache });
+  const { ids, contextLength } = fullWindows(training.heldOut, windows);
+  return Array.from({ length: windows }, (_, row) =>
+    Array.from(
+      ids.subarray(row * contextLength, (row + 1) * contextLength),
+      (id) => tokenizer.tokenText(id),
+    ));
+}
+
+/** A window's tokens with one set's estimates, for `highlightTokens`. */
+export function highlighted(
+  texts: readonly (readonly string[])[],
+  values: WindowEstimates,
+  window: number,
+): { text: string; estimate: number | null; position: number }[] {
+  return texts[window]!.map((text, position) => ({
+    text,
+    position,
+    estimate: values[window]![position]!,
+  }));
+}
+
+/** Slope, intercept and R² beside the paper's, intervals over seeds. */
+export function regressionTable(
+  regressions: Readonly<Record<string, SeedRegression>>,
+): Record<string, string | number>[] {
+  return Object.entries(regressions).map(([name, regression]) => {
+    const { spec, slopes, intercepts, rSquared, windowInterval } = regression;
+    return {
+      "y, x": name,
+      slope: withInterval(slopes),
+      "paper's": spec.paper?.slope ?? "",
+      intercept: withInterval(intercepts),
+      "paper's ": spec.paper?.intercept ?? "",
+      "R²": withInterval(rSquared),
+      "paper's  ": spec.paper?.rSquared ?? "",
+      "R² over windows": `${windowInterval.low.toFixed(3)} to ${windowInterval.high.toFixed(3)}`,
+    };
+  });
+}
+
+function withInterval(values: readonly number[]): string {
+  if (values.length === 1) return values[0]!.toFixed(3);
+  const { mean, interval }: MeanEstimate = meanInterval(values);
+  return `${mean.toFixed(3)} (${interval.low.toFixed(3)} to ${interval.high.toFixed(3)})`;
+}
+
+/** The tokens of a regression's first seed, and its line. */
+export function regressionPoints(
+  arm: string,
+  { pairs, slopes, intercepts, rSquared }: SeedRegression,
+) {
+  const rows: PointRow[] = pairs.map(({ x, y }) => ({ arm, x, y }));
+  const fit = { arm, slope: slopes[0]!, intercept: intercepts[0]!, rSquared: rSquared[0]! };
+  return { rows, fit };
+}
+
+/** Mean estimates by place in the window, a curve an arm, seed by seed. */
+export function positionCurves(
+  sets: readonly EstimateSet[],
+  curves: readonly Readonly<{ label: string; arm: string; estimator: EstimatorName }>[],
+): CurveRow[] {
+  return curves.flatMap(({ label, arm, estimator }) =>
+    setsOf(sets, arm, estimator).flatMap((set) =>
+      positionMeans([set]).map(({ position, mean }) => ({
+        arm: label,
+        seed: set.seed,
+        x: position,
+        y: mean,
+      }))
+    )
+  );
+}
+
+/** Mean estimates of tokens that begin a word, go on with one, or are neither. */
+export function wordPartBars(
+  sets: readonly EstimateSet[],
+  texts: readonly (readonly string[])[],
+  bars: readonly Readonly<{ label: string; arm: string; estimator: EstimatorName }>[],
+): BarRow[] {
+  return bars.flatMap(({ label, arm, estimator }) => {
+    const bySeed = setsOf(sets, arm, estimator).map((set) => wordPartMeans(set.values, texts));
+    return Object.keys(bySeed[0]!).map((part) => ({
+      group: PART_LABELS[part as keyof typeof PART_LABELS],
+      arm: label,
+      ...valueOf(bySeed.map((means) => means[part as keyof typeof PART_LABELS])),
+    }));
+  });
+}
+
+const PART_LABELS = {
+  first: "begins a word",
+  later: "goes on with a word",
+  other: "neither",
+} as const;
+
+function valueOf(values: readonly number[]): Pick<BarRow, "value" | "interval"> {
+  if (values.length === 1) return { value: values[0]! };
+  const { mean, interval } = meanInterval(values);
+  return { value: mean, interval: [interval.low, interval.high] };
+}
+
+/** How well second-order models say what the small causal model's loss would be. */
+export function secondOrderTable(
+  sets: readonly EstimateSet[],
+): Record<string, string | number>[] {
+  const losses = setsOf(sets, tokenArm.small, "loss");
+  return [false, true].map((shift) => {
+    const arm = tokenArm.secondOrder(shift);
+    const own = setsOf(sets, arm, "second-order");
+    const rSquared = own.map((set) => {
+      const loss = losses.find(({ seed }) => seed === set.seed)!;
+      const pairs = tokenPairs(loss.values, set.values);
+      return linearRegression(pairs.map(({ x }) => x), pairs.map(({ y }) => y)).rSquared;
+    });
+    return {
+      model: arm,
+      "mean squared error, nats²": withInterval(squaredErrors(own, losses)),
+      "variance of the loss, nats²": mean(losses.map(({ values }) => variance(values))),
+      "R²": withInterval(rSquared),
+    };
+  });
+}
+
+function variance(values: WindowEstimates): number {
+  const known = values.flat().filter((value) => value !== null);
+  const center = mean(known);
+  return mean(known.map((value) => (value - center) ** 2));
+}

@@ -1,0 +1,211 @@
+/** Notebook 04's numbers: estimates of token entropy against each other, seed by seed. */
+
+import {
+  type EstimatorName,
+  minMaxNormalize,
+  type WindowEstimates,
+  type WordPart,
+  wordPart,
+} from "../entropy/mod.ts";
+import {
+  bootstrapInterval,
+  type Interval,
+  linearRegression,
+  mean,
+  type MeanEstimate,
+  meanInterval,
+} from "../measure/mod.ts";
+import { type EstimateSet, setsOf, type TokenPair, tokenPairs } from "./estimate_sets.ts";
+import type { TokenEntropyPreset } from "./entropy_presets.ts";
+import { ATTRIBUTIONS, tokenArm } from "./token_entropy_arms.ts";
+
+/** One side of a regression: which model's estimates, and whether they are scaled to [0, 1]. */
+export type Side = Readonly<{
+  label: string;
+  arm: string;
+  estimator: EstimatorName;
+  /** Per window, as the paper does with L1 and gradient × input (paper §4.4). */
+  isNormalized?: boolean;
+}>;
+
+/** A regression of the paper's §4.7, y on x over tokens. */
+export type RegressionSpec = Readonly<{
+  y: Side;
+  x: Side;
+  /** Only the second half of a window counts, as in the paper's comparisons of exact estimates. */
+  isSecondHalf: boolean;
+  paper: Readonly<{ slope: number; intercept: number; rSquared: number }> | null;
+}>;
+
+/** The regressions of paper §4.7 by name, and one of the causal model's entropy on its loss. */
+export function regressionSpecs({ embeddingSizes }: TokenEntropyPreset) {
+  const [base, large, largest] = embeddingSizes;
+  const l1 = (label: string, numbers: number): Side => ({
+    label,
+    arm: tokenArm.augmented(numbers),
+    estimator: ATTRIBUTIONS[0],
+    isNormalized: true,
+  });
+  const attribution = l1("L1", base);
+  const cosine: Side = {
+    label: "cosine",
+    arm: tokenArm.augmented(base),
+    estimator: "occlusion-cosine",
+  };
+  const exact: Side = {
+    label: "exact EEM entropy",
+    arm: tokenArm.augmented(base),
+    estimator: "pad-shift",
+  };
+  const small: Side = { label: "small CLM loss", arm: tokenArm.small, estimator: "loss" };
+  const largeLoss: Side = { label: "large CLM loss", arm: tokenArm.large, estimator: "loss" };
+  const row = (
+    y: Side,
+    x: Side,
+    paper: readonly [slope: number, intercept: number, rSquared: number] | null,
+    isSecondHalf = false,
+  ): RegressionSpec => ({
+    y,
+    x,
+    isSecondHalf,
+    paper: paper && { slope: paper[0], intercept: paper[1], rSquared: paper[2] },
+  });
+  return {
+    "L1, cosine": row(attribution, cosine, [0.9566, 0.1431, 0.4195]),
+    "L1, small CLM": row(attribution, small, [0.0063, 0.3894, 0.0107]),
+    "large embedding's L1, small CLM": row(
+      l1("large embedding's L1", large),
+      small,
+      [0.0172, 0.4152, 0.0688],
+    ),
+    "large embedding's L1, L1": row(
+      l1("large embedding's L1", large),
+      attribution,
+      [0.2308, 0.3691, 0.0424],
+    ),
+    "largest embedding's L1, L1": row(
+      l1("largest embedding's L1", largest),
+      attribution,
+      [0.2680, 0.3629, 0.0574],
+    ),
+    "exact, small CLM": row(exact, small, [1.4685, -1.1879, 0.3285], true),
+    "exact, large CLM": row(exact, largeLoss, [1.0540, 0.1097, 0.1424], true),
+    "small CLM, large CLM": row(small, largeLoss, [0.7334, 0.8398, 0.4922]),
+  } as const satisfies Readonly<Record<string, RegressionSpec>>;
+}
+
+export type RegressionName = keyof ReturnType<typeof regressionSpecs>;
+
+/** Least squares over tokens, one fit a seed. */
+export type SeedRegression = Readonly<{
+  spec: RegressionSpec;
+  slopes: readonly number[];
+  intercepts: readonly number[];
+  rSquared: readonly number[];
+  /** Of R² over windows, of the first seed: how much the sample of text decides. */
+  windowInterval: Interval;
+  /** Tokens of the first seed. */
+  pairs: readonly TokenPair[];
+}>;
+
+/** The tokens of a regression, seed by seed. */
+export function regressionPairs(
+  sets: readonly EstimateSet[],
+  { y, x, isSecondHalf }: RegressionSpec,
+): TokenPair[][] {
+  const ys = setsOf(sets, y.arm, y.estimator);
+  const xs = setsOf(sets, x.arm, x.estimator);
+  return ys.map((set) => {
+    const other = xs.find(({ seed }) => seed === set.seed)!;
+    const from = isSecondHalf ? set.values[0]!.length / 2 : 0;
+    return tokenPairs(valuesOf(other, x), valuesOf(set, y), from);
+  });
+}
+
+function valuesOf({ values }: EstimateSet, { isNormalized = false }: Side): WindowEstimates {
+  return isNormalized ? minMaxNormalize(values) : values;
+}
+
+export function regressions(
+  sets: readonly EstimateSet[],
+  preset: TokenEntropyPreset,
+): Record<RegressionName, SeedRegression> {
+  const entries = Object.entries(regressionSpecs(preset)).map(([name, spec]) => {
+    const seeds = regressionPairs(sets, spec);
+    const fits = seeds.map(fit);
+    const byWindow = [...Map.groupBy(seeds[0]!, ({ window }) => window).values()];
+    const regression: SeedRegression = {
+      spec,
+      slopes: fits.map(({ slope }) => slope),
+      intercepts: fits.map(({ intercept }) => intercept),
+      rSquared: fits.map(({ rSquared }) => rSquared),
+      windowInterval: bootstrapInterval(byWindow, (windows) => fit(windows.flat()).rSquared, {
+        seed: 1,
+        resamples: 500,
+      }),
+      pairs: seeds[0]!,
+    };
+    return [name, regression];
+  });
+  return Object.fromEntries(entries);
+}
+
+function fit(pairs: readonly TokenPair[]) {
+  return linearRegression(pairs.map(({ x }) => x), pairs.map(({ y }) => y));
+}
+
+/** A mean over windows at every position, and Student's interval over seeds where there are some. */
+export type PositionMean = Readonly<{
+  position: number;
+  mean: number;
+  estimate: MeanEstimate | null;
+}>;
+
+export function positionMeans(sets: readonly EstimateSet[]): PositionMean[] {
+  const length = sets[0]!.values[0]!.length;
+  return Array.from({ length }, (_, position) => position).flatMap((position) => {
+    const bySeed = sets.map(({ values }) =>
+      values.map((row) => row[position]!).filter((value) => value !== null)
+    ).filter((values) => values.length > 0).map((values) => mean(values));
+    if (bySeed.length < sets.length) return [];
+    const estimate = bySeed.length > 1 ? meanInterval(bySeed) : null;
+    return [{ position, mean: mean(bySeed), estimate }];
+  });
+}
+
+/** Mean squared error of one estimate of the same tokens as another, seed by seed, nats². */
+export function squaredErrors(
+  sets: readonly EstimateSet[],
+  references: readonly EstimateSet[],
+): number[] {
+  return sets.map(({ seed, values }) => {
+    const reference = references.find((one) => one.seed === seed)!;
+    return mean(tokenPairs(values, reference.values).map(({ x, y }) => (x - y) ** 2));
+  });
+}
+
+/** Mean estimate of the tokens of each part of a word, over windows with the given texts. */
+export function wordPartMeans(
+  values: WindowEstimates,
+  texts: readonly (readonly string[])[],
+): Record<WordPart, number> {
+  const of = (part: WordPart) =>
+    mean(values.flatMap((row, window) =>
+      row.filter((value, t) => {
+        const tokens = texts[window]!;
+        return value !== null && wordPart(tokens[t - 1] ?? null, tokens[t]!) === part;
+      })
+    ) as number[]);
+  return { first: of("first"), later: of("later"), other: of("other") };
+}
+
+/** How much higher the mean is where a word begins than where it goes on, seed by seed. */
+export function wordPartGaps(
+  sets: readonly EstimateSet[],
+  texts: readonly (readonly string[])[],
+): number[] {
+  return sets.map(({ values }) => {
+    const { first, later } = wordPartMeans(values, texts);
+    return first - later;
+  });
+}

@@ -1,0 +1,42 @@
+/** How far estimates lie from what they estimate. */
+
+import { requirePairs } from "./_checks.ts";
+import { spearmanCorrelation } from "./statistics.ts";
+
+/** Errors in the unit of the estimates. */
+export interface Accuracy {
+  /** Mean of estimate − truth. */
+  readonly bias: number;
+  /** √ mean of (estimate − truth)²; the bias is part of it. */
+  readonly rmse: number;
+  /** The same about the mean error: what is left when the bias is known and taken away. */
+  readonly spread: number;
+  /** Spearman's; null where one side is constant and has no ranks. */
+  readonly rankCorrelation: number | null;
+  readonly count: number;
+}
+
+/** @throws {UserError} with fewer than 2 pairs, unequal lengths or values that are not finite. */
+export function accuracy(estimates: ArrayLike<number>, truth: ArrayLike<number>): Accuracy {
+  requirePairs("the accuracy of estimates", estimates, truth, 2);
+  const count = estimates.length;
+  let sum = 0, squares = 0;
+  for (let i = 0; i < count; i++) {
+    const error = estimates[i]! - truth[i]!;
+    sum += error;
+    squares += error ** 2;
+  }
+  const bias = sum / count;
+  const meanSquare = squares / count;
+  const varies = (values: ArrayLike<number>) =>
+    Array.from(values).some((value) => value !== values[0]);
+  return {
+    bias,
+    rmse: Math.sqrt(meanSquare),
+    spread: Math.sqrt(Math.max(0, meanSquare - bias ** 2)),
+    rankCorrelation: varies(estimates) && varies(truth)
+      ? spearmanCorrelation(estimates, truth)
+      : null,
+    count,
+  };
+}
