@@ -113,8 +113,8 @@ const TABLE: Readonly<Record<EstimatorName, Estimator>> = {
   "gradient-input": attribution("gradient-input", gradientTimesInput),
 };
 
-/** Whether it estimates entropies or losses, in nats; attributions are neither. */
-export function isEntropy(name: EstimatorName): boolean {
+/** Whether it estimates entropies or losses, in nats; attributions count as numbers without a unit. */
+export function isInNats(name: EstimatorName): boolean {
   return TABLE[name].isAttribution !== true;
 }
 

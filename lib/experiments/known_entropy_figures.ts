@@ -1,6 +1,6 @@
 /** Notebook 05's tables and the rows of its figures. */
 
-import { type EstimatorName, isEntropy } from "../entropy/mod.ts";
+import { type EstimatorName, isInNats } from "../entropy/mod.ts";
 import type { BarRow, CurveRow, PointRow } from "../figures/mod.ts";
 import { embeddingLossNats, mean, overContext } from "../measure/mod.ts";
 import { finalLosses, findArm, summarizeArms } from "./arm_summary.ts";
@@ -81,7 +81,7 @@ export function accuracyTable(
     };
     const average = (found: readonly AccuracyRow[], column: "bias" | "rmse") =>
       found.length === 0 ? null : mean(found.map((row) => row[column]));
-    const hasUnit = isEntropy(estimator as EstimatorName);
+    const hasUnit = isInNats(estimator as EstimatorName);
     return [{
       estimator: label,
       "bias, nats": hasUnit ? average(members, "bias") : null,

@@ -3,7 +3,7 @@
 import {
   ensembleEstimates,
   type EstimatorName,
-  isEntropy,
+  isInNats,
   type WindowEstimates,
 } from "../entropy/mod.ts";
 import { type Accuracy, accuracy, type MeanEstimate, meanInterval } from "../measure/mod.ts";
@@ -119,7 +119,7 @@ export async function exactOf(
 export function longestTrained(rows: readonly AccuracyRow[], truth: Truth): AccuracyRow[] {
   const longest = rows.reduce((most, { steps }) => Math.max(most, steps), 0);
   return rows.filter((row) =>
-    row.seed !== null && row.truth === truth && row.steps === longest && isEntropy(row.estimator)
+    row.seed !== null && row.truth === truth && row.steps === longest && isInNats(row.estimator)
   );
 }
 
