@@ -51,7 +51,8 @@ export type WordPart = (typeof WORD_PARTS)[number];
  * Words are those of byte-level BPE (lib/tokenizer/split_words.ts), whose tokens never hold letters
  * beside anything but a space before them, or the apostrophe of a contraction: ` state`, `ment`,
  * `'s`. Numbers, punctuation, white space, special tokens and bytes of cut characters are `other`.
- * A contraction continues its word. Escaped controls (`\n`) are no letters.
+ * A contraction continues its word, unless its apostrophe is a token of its own. Escaped controls
+ * (`\n`) are no letters.
  */
 export function wordPart(previousText: string | null, text: string): WordPart {
   if (!isPartOfWord(text)) return "other";

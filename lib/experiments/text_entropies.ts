@@ -6,7 +6,7 @@ import {
   type EstimatedModel,
   estimateText,
   type EstimatorName,
-  isEntropy,
+  isInNats,
   type TextOptions,
   type TokenEstimate,
 } from "../entropy/mod.ts";
@@ -171,7 +171,7 @@ function checkOneTokenizer(runs: readonly LoadedRun[]): LoadedRun {
 /** A second-order model gives what its teacher gave. */
 function givesNats(estimator: EstimatorName, { config }: LoadedRun): boolean {
   const { teacher } = config.spec;
-  return isEntropy(estimator === "second-order" && teacher ? teacher.estimator : estimator);
+  return isInNats(estimator === "second-order" && teacher ? teacher.estimator : estimator);
 }
 
 function checkFinite(records: readonly TokenEstimate[]): void {

@@ -19,9 +19,9 @@ import { median } from "./_measure.ts";
 const LENGTH = 256;
 const PAD = 1;
 const VOCABULARY = 512;
-/** The fast form's prefixes of about one length are as many in a window: batches are full. */
+/** As many as prefixes of about one length that a window has: the fast form's batches are full. */
 const BATCH = 32;
-const WINDOWS = 1;
+const WINDOWS = 4;
 const REPETITIONS = 3;
 
 const stack = (width: number, contextLength: number) =>
@@ -123,7 +123,7 @@ const procedures: readonly Procedure[] = [
 const { encoder, decoder } = config;
 console.log(
   `transformer EEM, N = ${LENGTH}, ${encoder.width} → ${decoder.width} wide, ` +
-    `${decoder.layerCount} layers, V = ${VOCABULARY}; ${WINDOWS} window, batches of ${BATCH}`,
+    `${decoder.layerCount} layers, V = ${VOCABULARY}; ${WINDOWS} windows, batches of ${BATCH}`,
 );
 await procedures[2]!.seconds(); // the engine's first calls are slower
 const seconds = procedures.map((): number[] => []);
