@@ -4,7 +4,7 @@ import type { ColumnTable } from "arquero";
 import { BACKENDS, initEngine } from "../engine/mod.ts";
 import { type EstimatorName, ESTIMATORS } from "../entropy/mod.ts";
 import { UserError } from "../errors.ts";
-import { estimateTable, type TextEntropies, textEntropies } from "../experiments/mod.ts";
+import { estimatePlan, estimateTable, planText, type TextEntropies } from "../experiments/mod.ts";
 import { type TerminalColours, terminalTokens } from "../figures/mod.ts";
 import { writeFileAtomically } from "../files.ts";
 import { bitsPerByte } from "../measure/mod.ts";
@@ -75,14 +75,10 @@ async function main(argv: readonly string[]): Promise<void> {
   const format = output === undefined ? null : formatOf(output);
   const { bytes, source } = await readSource(options.text);
   const text = decodeText(bytes, source);
+  const plan = await planText(text, { run, estimator, shorter });
 
   await initEngine({ backend: options.backend });
-  const entropies = await textEntropies(text, {
-    run,
-    estimator,
-    shorter,
-    batchSize: options.batch,
-  });
+  const entropies = await estimatePlan(plan, { batchSize: options.batch });
   if (format !== null) await writeTable(output!, format(estimateTable(entropies)));
   if (json) {
     console.log(JSON.stringify(asJson(entropies)));

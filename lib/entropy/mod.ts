@@ -16,5 +16,3 @@ export * from "./token_estimate.ts";
 export * from "./transfer.ts";
 export * from "./two_window.ts";
 export * from "./window_estimates.ts";
-export * from "./text_estimates.ts";
-export * from "./token_estimate.ts";

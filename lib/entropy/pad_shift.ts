@@ -23,15 +23,7 @@
  * P embedding size.
  */
 
-import {
-  jit,
-  reshape,
-  slice,
-  softmaxCrossEntropy,
-  type Tensor,
-  tensor,
-  transpose,
-} from "../engine/mod.ts";
+import { jit, type Tensor, tensor, transpose } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
 import {
   type AugmentedDecoder,
@@ -43,6 +35,7 @@ import {
   tokenLosses,
 } from "../models/mod.ts";
 import type { WindowIds } from "../text/mod.ts";
+import { nextTokenLosses } from "./predictive.ts";
 import {
   type EstimatedModel,
   requireMemory,
@@ -87,7 +80,10 @@ export async function padShiftEntropies(
         "read at the last position; use the plain form",
     );
   }
-  const rows = Array.from({ length: windows.count }, (_, window) => realTokens(windows, window, padId));
+  const rows = Array.from(
+    { length: windows.count },
+    (_, window) => realTokens(windows, window, padId),
+  );
   const isFast = form === "fast" || (form === "auto" && isShiftable(config));
   const tokens = { rows, contextLength, padId };
   const sumOf = isFast
@@ -207,17 +203,11 @@ async function fastSums(
     "pad-shift, fast",
     (params: AugmentedDecoder, zRP: Tensor, idsRT: Tensor, memoryDistanceB: Tensor) => {
       const idsTR = transpose(idsRT);
-      const [length, batch] = idsTR.shape as [number, number];
       const memoryRM = memoryOf(params, zRP);
       const logits = decoderLogits(config, params, memoryRM, idsTR, null, {
         memoryDistanceB: isAway ? memoryDistanceB : undefined,
       });
-      const targetsTR = slice(idsTR, [1, 0], [length - 1, batch]);
-      const lossR = softmaxCrossEntropy(
-        reshape(logits, [-1, logits.shape.at(-1)!]),
-        reshape(targetsTR, [-1]),
-      );
-      return reshape(lossR, [length - 1, batch]);
+      return nextTokenLosses(logits, idsTR);
     },
     { compiler: "graph", maxShapes: LENGTH_STEPS },
   );

@@ -54,40 +54,25 @@ export async function estimateText(
   text: string,
   { shorter, batchSize, onProgress, tokensAtOnce = 1 << 18 }: TextOptions = {},
 ): Promise<TokenEstimate[]> {
-  const members = listOf(models);
-  const pairs = shorter === undefined ? [] : listOf(shorter);
-  if (members.length === 0) throw new UserError("expected a model or several, found none");
-  if (pairs.length > 0 && pairs.length !== members.length) {
-    throw new UserError(
-      `expected a shorter model for each of ${members.length} models, found ${pairs.length}`,
-    );
-  }
+  const members = withShorter(name, listOf(models), shorter === undefined ? [] : listOf(shorter));
   const ids = tokenizer.encode(text);
-  const plans = members.map((model, at) => {
-    checkReader(name, model, pairs[at], tokenizer);
-    const starts = windowStarts(ids.length, {
-      contextLength: sampleLength(model.config),
-      stride: name === "two-window" ? 1 : undefined,
-      shortText: shortTextOf(name, model),
-    });
-    return { model, shorter: pairs[at], starts };
+  const plans = members.map(({ model, shorter }) => {
+    return { model, shorter, starts: textWindows(name, model, tokenizer, ids.length, shorter) };
   });
   const total = plans.reduce((sum, { starts }) => sum + starts.length, 0);
   let done = 0;
   const records: TokenEstimate[][] = [];
   for (const { model, shorter, starts } of plans) {
-    const estimates = new Array<number | null>(ids.length).fill(null);
     const contextLength = sampleLength(model.config);
-    let reached = 0;
     const passes = PASS_PER_TOKEN.includes(name) ? contextLength : 1;
     const size = Math.max(1, Math.floor(tokensAtOnce / (passes * contextLength)));
+    const estimates: (number | null)[] = [];
     for (const some of chunks(starts, size)) {
       const windows = cutWindows(ids, some, contextLength, tokenizer.padId);
       const rows = await estimateWindows(name, model, windows, { batchSize, shorter });
-      some.forEach((start, row) => {
-        const end = Math.min(start + contextLength, ids.length);
-        for (; reached < end; reached++) estimates[reached] = rows[row]![reached - start]!;
-      });
+      rows.forEach((row, at) =>
+        estimates.push(...row.slice(estimates.length - some[at]!, ids.length - some[at]!))
+      );
       done += some.length;
       await onProgress?.(done, total);
     }
@@ -107,12 +92,47 @@ function listOf<Item>(items: Item | readonly Item[]): readonly Item[] {
   return Array.isArray(items) ? items : [items as Item];
 }
 
-function checkReader(
+/**
+ * Each model with the shorter one of its `two-window` pair, if there are such.
+ *
+ * @throws UserError without models, when there are not as many shorter ones, and when the estimator
+ *   has no use for them.
+ */
+export function withShorter<Member>(
   name: EstimatorName,
-  { config, padId }: EstimatedModel,
-  shorter: EstimatedModel | undefined,
+  models: readonly Member[],
+  shorter: readonly Member[],
+): { model: Member; shorter: Member | undefined }[] {
+  if (models.length === 0) throw new UserError("expected a model or several, found none");
+  if (shorter.length > 0 && name !== "two-window") {
+    throw new UserError(
+      `${name}: expected no shorter model, found ${shorter.length}; two-window alone reads by two`,
+    );
+  }
+  if (shorter.length > 0 && shorter.length !== models.length) {
+    throw new UserError(
+      `two-window: expected a shorter model for each of ${models.length}, found ${shorter.length}`,
+    );
+  }
+  return models.map((model, at) => ({ model, shorter: shorter[at] }));
+}
+
+/** A model without its weights, which suffices to tell whether it can read a text. */
+export type ModelOutline = Omit<EstimatedModel, "params">;
+
+/**
+ * Where windows start in which a model reads a text of `textLength` tokens.
+ *
+ * @throws UserError as {@linkcode estimateText} does: what can be known without weights.
+ */
+export function textWindows(
+  name: EstimatorName,
+  model: ModelOutline,
   tokenizer: Tokenizer,
-): void {
+  textLength: number,
+  shorter?: ModelOutline,
+): number[] {
+  const { config, padId } = model;
   checkEstimator(name, config, { padId, shorter: shorter?.config });
   for (const one of shorter === undefined ? [config] : [config, shorter.config]) {
     const { vocabSize } = stacksOf(one)[0]!;
@@ -122,12 +142,17 @@ function checkReader(
         `${tokenizer.vocabSize}; use the one that lies beside the model's weights`,
     );
   }
+  return windowStarts(textLength, {
+    contextLength: sampleLength(config),
+    stride: name === "two-window" ? 1 : undefined,
+    shortText: shortTextOf(name, model),
+  });
 }
 
 /** Where tokens go that do not fill a window; null where nothing but a full one will do. */
 type ShortText = "first" | "last" | null;
 
-function shortTextOf(name: EstimatorName, { config, padId }: EstimatedModel): ShortText {
+function shortTextOf(name: EstimatorName, { config, padId }: ModelOutline): ShortText {
   if (name === "two-window") return null;
   if (!seesWholeWindow(config)) return "first";
   return padId === null ? null : "last";

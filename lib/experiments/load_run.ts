@@ -1,7 +1,7 @@
 /** A finished run as a model that can be used: its folder's configuration, weights and tokenizer. */
 
 import { basename, dirname, join, resolve } from "node:path";
-import type { EstimatedModel } from "../entropy/mod.ts";
+import type { EstimatedModel, ModelOutline } from "../entropy/mod.ts";
 import { UserError } from "../errors.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import {
@@ -22,6 +22,14 @@ export type LoadedRun = Readonly<{
   config: RunConfig;
 }>;
 
+/** A finished run, its weights not yet read. */
+export type FoundRun = Readonly<{
+  folder: string;
+  model: ModelOutline;
+  tokenizer: Tokenizer;
+  config: RunConfig;
+}>;
+
 /** Runs that a message names. */
 const NAMED_RUNS = 5;
 
@@ -29,42 +37,56 @@ const NAMED_RUNS = 5;
  * Loads a finished run on text. The engine must have been started.
  *
  * @param run The run's folder, or its id: the name of a folder in `folders.runs`.
- * @throws UserError when there is no such run, it has not ended, or was trained on made sequences.
+ * @throws UserError as {@linkcode findRun} does, and when the weights are not those of the model.
  */
 export async function loadRun(run: string, folders: StoreFolders): Promise<LoadedRun> {
-  const { folder, config } = await findRun(run, folders);
+  return await loadFoundRun(await findRun(run, folders));
+}
+
+/** Reads the weights of a run. The engine must have been started. */
+export async function loadFoundRun(
+  { folder, model, tokenizer, config }: FoundRun,
+): Promise<LoadedRun> {
+  const run = { id: basename(folder), spec: config.spec };
+  const params = await loadWeights({ runs: dirname(folder) }, run);
+  return { model: { ...model, params }, tokenizer, config };
+}
+
+/**
+ * Finds what {@linkcode loadRun} loads; needs no engine.
+ *
+ * @throws UserError when there is no such run, it has not ended, or was trained on made sequences.
+ */
+export async function findRun(run: string, folders: StoreFolders): Promise<FoundRun> {
+  const { folder, config } = await findConfig(run, folders);
   const { data } = config.spec;
+  if (typeof data !== "object" || data === null) {
+    throw new UserError(
+      `${join(folder, "config.json")}: expected spec.data, the data of the run, found none; copy ` +
+        "the file anew from where the run was trained",
+    );
+  }
   const tokenizer = await readRunTokenizer(folder);
-  const place = { runs: dirname(folder) };
-  const name = basename(folder);
-  if (!await hasWeights(place, name)) {
+  if (!await hasWeights({ runs: dirname(folder) }, basename(folder))) {
     throw new UserError(
       `${folder}: expected a run that has ended, found no weights in it; run the command that ` +
         "started it again, which goes on where it stopped",
     );
   }
   if (tokenizer === null) {
-    const isText = typeof data === "object" && data !== null && "corpus" in data;
     throw new UserError(
-      isText
+      "corpus" in data
         ? `${folder}: expected tokenizer.json beside the weights, found none; copy it from where ` +
           "the run was trained"
         : `${folder}: expected a run on text, found one on made sequences, which has no tokenizer; ` +
           "choose another run",
     );
   }
-  return {
-    model: {
-      config: config.spec.training.model,
-      params: await loadWeights(place, { id: name, spec: config.spec }),
-      padId: data.layout === "padded" ? tokenizer.padId : null,
-    },
-    tokenizer,
-    config,
-  };
+  const padId = data.layout === "padded" ? tokenizer.padId : null;
+  return { folder, model: { config: config.spec.training.model, padId }, tokenizer, config };
 }
 
-async function findRun(
+async function findConfig(
   run: string,
   folders: StoreFolders,
 ): Promise<{ folder: string; config: RunConfig }> {
@@ -80,12 +102,12 @@ async function findRun(
   }
   const there = byLikeness(await runsWithWeights(folders), basename(run));
   const named = there.slice(0, NAMED_RUNS);
-  const others = there.length > named.length ? ` and ${there.length - named.length} others` : "";
+  const more = there.length > named.length ? ` and ${there.length - named.length} more` : "";
   throw new UserError(
     `${run}: expected the folder or the id of a run, found none; ` +
       (named.length === 0
         ? "train one with deno task train"
-        : `there are ${named.join(", ")}${others} in ${folders.runs}`),
+        : `there are ${named.join(", ")}${more} in ${folders.runs}`),
   );
 }
 

@@ -7,12 +7,16 @@ import {
   estimateText,
   type EstimatorName,
   isInNats,
+  type ModelOutline,
   type TextOptions,
+  textWindows,
   type TokenEstimate,
+  withShorter,
 } from "../entropy/mod.ts";
 import { UserError } from "../errors.ts";
 import { liveProgress } from "../figures/mod.ts";
-import { type LoadedRun, loadRun } from "./load_run.ts";
+import type { Tokenizer } from "../tokenizer/mod.ts";
+import { findRun, type FoundRun, loadFoundRun } from "./load_run.ts";
 import { PROJECT_FOLDERS } from "./notebook.ts";
 import type { RunConfig, StoreFolders } from "./run_store.ts";
 
@@ -21,7 +25,7 @@ export type TextEntropyOptions =
   & Readonly<{
     /** A run by folder or id; of several, an ensemble, it is their mean with its standard error. */
     run: string | readonly string[];
-    /** By default {@linkcode defaultEstimator}'s. */
+    /** By default {@linkcode defaultEstimator}'s; `two-window` with shorter runs. */
     estimator?: EstimatorName | undefined;
     /** The runs of N − 1 tokens of `two-window`, one for each run. */
     shorter?: string | readonly string[] | undefined;
@@ -37,43 +41,74 @@ export type TextEntropies = Readonly<{
   records: readonly TokenEstimate[];
 }>;
 
+/** What is to be estimated by which runs, checked as far as it can be without weights. */
+export type TextPlan = Readonly<{
+  text: string;
+  estimator: EstimatorName;
+  runs: readonly FoundRun[];
+  shorter: readonly FoundRun[];
+}>;
+
 /**
  * How uncertain each token of a text is, as runs see it. What takes longer than a second shows its
  * progress. The engine must have been started.
  *
- * @throws UserError when a run cannot be used (`loadRun`), runs have different tokenizers, the
- *   estimator does not apply to a model, or the text is too short.
+ * @throws UserError as {@linkcode planText} does, and for weights that give no finite numbers.
  */
 export async function textEntropies(
   text: string,
-  { run, estimator: asked, shorter = [], folders = PROJECT_FOLDERS, batchSize }: TextEntropyOptions,
+  options: TextEntropyOptions,
 ): Promise<TextEntropies> {
-  const names = [run, shorter].map((one) => typeof one === "string" ? [one] : one);
-  const loaded: LoadedRun[] = [];
+  return await estimatePlan(await planText(text, options), options);
+}
+
+/**
+ * What {@linkcode textEntropies} does before it needs the engine.
+ *
+ * @throws UserError when a run cannot be used (`findRun`), runs have different tokenizers, the
+ *   estimator does not apply to a model, or the text is too short.
+ */
+export async function planText(
+  text: string,
+  { run, estimator: asked, shorter = [], folders = PROJECT_FOLDERS }: TextEntropyOptions,
+): Promise<TextPlan> {
+  const find = async (names: string | readonly string[]) => {
+    const found: FoundRun[] = [];
+    for (const name of [names].flat()) found.push(await findRun(name, folders));
+    return found;
+  };
+  const plan = { runs: await find(run), shorter: await find(shorter) };
+  const tokenizer = commonTokenizer([...plan.runs, ...plan.shorter]);
+  const estimator = asked ??
+    (plan.shorter.length > 0 ? "two-window" : commonEstimator(plan.runs));
+  const { length } = tokenizer.encode(text);
+  for (const { model, shorter } of withShorter(estimator, plan.runs, plan.shorter)) {
+    textWindows(estimator, model.model, tokenizer, length, shorter?.model);
+  }
+  return { text, estimator, ...plan };
+}
+
+/** Carries out what {@linkcode planText} has checked. The engine must have been started. */
+export async function estimatePlan(
+  { text, estimator, runs, shorter }: TextPlan,
+  { batchSize }: Pick<TextEntropyOptions, "batchSize"> = {},
+): Promise<TextEntropies> {
+  const loaded: EstimatedModel[] = [];
   const progress = progressOfWindows();
   try {
-    for (const name of names.flat()) loaded.push(await loadRun(name, folders));
-    const runs = loaded.slice(0, names[0]!.length);
-    const { tokenizer } = checkOneTokenizer(loaded);
-    const estimator = asked ?? commonEstimator(runs);
-    const records = await estimateText(
-      estimator,
-      runs.map(({ model }) => model),
-      tokenizer,
-      text,
-      {
-        batchSize,
-        shorter: shorter.length === 0
-          ? undefined
-          : loaded.slice(runs.length).map(({ model }) => model),
-        onProgress: progress.update,
-      },
-    );
+    for (const run of [...runs, ...shorter]) loaded.push((await loadFoundRun(run)).model);
+    const models = loaded.slice(0, runs.length);
+    const pairs = loaded.slice(runs.length);
+    const records = await estimateText(estimator, models, runs[0]!.tokenizer, text, {
+      batchSize,
+      shorter: pairs.length === 0 ? undefined : pairs,
+      onProgress: progress.update,
+    });
     checkFinite(records);
     const unit = runs.every((run) => givesNats(estimator, run)) ? "nats" : null;
     return { estimator, unit, runs: runs.map(({ config }) => config), records };
   } finally {
-    for (const { model } of loaded) disposeTree(model.params);
+    for (const { params } of loaded) disposeTree(params);
     await progress.finish();
   }
 }
@@ -118,7 +153,7 @@ export function estimateTable(
  *
  * @throws UserError where that is nothing, or no estimator but attributions applies.
  */
-export function defaultEstimator({ config, padId }: Omit<EstimatedModel, "params">): EstimatorName {
+export function defaultEstimator({ config, padId }: ModelOutline): EstimatorName {
   switch (config.kind) {
     case "causal":
       return "loss";
@@ -140,7 +175,7 @@ export function defaultEstimator({ config, padId }: Omit<EstimatedModel, "params
   }
 }
 
-function commonEstimator(runs: readonly LoadedRun[]): EstimatorName {
+function commonEstimator(runs: readonly FoundRun[]): EstimatorName {
   const names = runs.map(({ model, config: { id } }) => {
     try {
       return defaultEstimator(model);
@@ -157,11 +192,11 @@ function commonEstimator(runs: readonly LoadedRun[]): EstimatorName {
   );
 }
 
-function checkOneTokenizer(runs: readonly LoadedRun[]): LoadedRun {
+function commonTokenizer(runs: readonly FoundRun[]): Tokenizer {
   const first = runs[0];
   if (first === undefined) throw new UserError("expected a run or several, found none");
   const other = runs.find(({ tokenizer }) => tokenizer.hash !== first.tokenizer.hash);
-  if (other === undefined) return first;
+  if (other === undefined) return first.tokenizer;
   throw new UserError(
     `${other.config.id}: expected the tokenizer of ${first.config.id}, found another; choose runs ` +
       "on the same corpus and vocabulary",
@@ -169,7 +204,7 @@ function checkOneTokenizer(runs: readonly LoadedRun[]): LoadedRun {
 }
 
 /** A second-order model gives what its teacher gave. */
-function givesNats(estimator: EstimatorName, { config }: LoadedRun): boolean {
+function givesNats(estimator: EstimatorName, { config }: FoundRun): boolean {
   const { teacher } = config.spec;
   return isInNats(estimator === "second-order" && teacher ? teacher.estimator : estimator);
 }
@@ -183,13 +218,15 @@ function checkFinite(records: readonly TokenEstimate[]): void {
   );
 }
 
-/** Nothing in the first second, so that short texts have no progress to show. */
+/** Nothing in the first second, nor when all is done at once: short texts have nothing to show. */
 function progressOfWindows() {
   const progress = liveProgress({ label: "estimating" });
   const start = performance.now();
+  let isShown = false;
   const update = async (done: number, total: number) => {
     const seconds = (performance.now() - start) / 1000;
-    if (seconds < 1) return;
+    if (!isShown && (seconds < 1 || done === total)) return;
+    isShown = true;
     const etaSeconds = (total - done) * seconds / done;
     await progress.update({ unit: "window", step: done, steps: total, etaSeconds });
   };

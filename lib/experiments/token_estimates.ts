@@ -132,9 +132,9 @@ function short(values: WindowEstimates): WindowEstimates {
 }
 
 /**
- * The data with a teacher's estimates as the windows' values, 0 where there is none: a window's first
- * token, which training takes for a number like the others (paper §4.6). Training windows are as
- * many as the run reads, at even distances: to rate the others would be for nothing.
+ * The data with a teacher's estimates as the windows' values (paper §4.6), 0 where there is none:
+ * pads and first tokens, which are not scored. Training windows are as many as the run reads, at
+ * even distances: to rate the others would be for nothing.
  */
 export async function withTeacher(
   data: TrainingData,

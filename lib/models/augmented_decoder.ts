@@ -34,52 +34,14 @@ import { UserError } from "../errors.ts";
 import { initLinear, type Linear, linear } from "../layers/mod.ts";
 import type { Random } from "../random.ts";
 import {
-  type Backbone,
-  type BackboneConfig,
-  checkBackbone,
-  checkBackbones,
-  checkPositiveInteger,
-  embedTokens,
-  hiddenStates,
-  initBackbone,
-  statesAt,
-} from "./backbone.ts";
+  type AugmentedDecoderConfig,
+  checkAugmentedDecoder,
+  hasProjection,
+  joinedSize,
+  memoryWidth,
+} from "./augmented_config.ts";
+import { type Backbone, embedTokens, hiddenStates, initBackbone, statesAt } from "./backbone.ts";
 import { type CausalModel, initHead } from "./causal_model.ts";
-
-/** How the embedding meets the decoder's tokens (paper §2.6). */
-export const JOINS = ["token", "embedding", "linear"] as const;
-export type Join = (typeof JOINS)[number];
-
-export type AugmentedDecoderConfig = Readonly<
-  & {
-    kind: "augmented";
-    /** Its context is N + 1 for the token join and N otherwise; its width includes a joined z. */
-    decoder: BackboneConfig;
-    /** `token` by default. */
-    join?: Join;
-    /**
-     * How the decoder's embedding and head start. `pytorch` (the default): N(0, 1) and U(±1/√D), as
-     * in the reference, where they stand outside the stack. `causal`: as in a causal model of the
-     * family; only transformers differ.
-     */
-    outerInitialization?: "pytorch" | "causal";
-  }
-  & (
-    | {
-      memory: "embedding";
-      encoder: BackboneConfig;
-      /** P; absent: the encoder's whole state, without down and up (c = 1 in the paper). */
-      embeddingSize?: number;
-      /**
-       * Which of the encoder's positions the embedding is read from: −1, the last, or −2, as the
-       * paper does where the encoder was trained as a causal model (§2.7).
-       */
-      readPosition?: -1 | -2;
-    }
-    /** `embeddingSize` is the number of zeros beside each token: embedding join only. */
-    | { memory: "zeros"; embeddingSize?: number }
-  )
->;
 
 export type AugmentedDecoder = { decoder: CausalModel } | {
   encoder: Backbone;
@@ -94,18 +56,6 @@ export type AugmentedDecoder = { decoder: CausalModel } | {
 
 /** Acts on the embedding `z [B, P]` on its way to the decoder: quantization, noise, replacement. */
 export type EmbeddingHook = (zBP: Tensor) => Tensor;
-
-/** How many numbers z has; for a model of zeros how many zeros stand beside each token. */
-export function joinedSize(config: AugmentedDecoderConfig): number {
-  return config.embeddingSize ?? (config.memory === "embedding" ? config.encoder.width : 0);
-}
-
-/** Whether a linear layer brings the encoder's width to the decoder's. */
-export function hasProjection(
-  { join = "token", encoder, decoder }: AugmentedDecoderConfig & { memory: "embedding" },
-): boolean {
-  return join === "linear" || (join === "token" && encoder.width !== decoder.width);
-}
 
 /** @throws UserError when sizes of encoder and decoder do not fit each other. */
 export function initAugmentedDecoder(
@@ -209,11 +159,6 @@ export function augmentedLogits(
   return decoderLogits(config, params, memoryBM, idsNB, visibleBN, options);
 }
 
-/** How wide the memory is when it meets the decoder's tokens. */
-export function memoryWidth(config: AugmentedDecoderConfig): number {
-  return config.join === "embedding" ? joinedSize(config) : config.decoder.width;
-}
-
 /** The memory `[B, M]` of an embedding `z [B, P]`: m of the equations above, z itself if joined. */
 export function memoryOf(params: AugmentedDecoder, zBP: Tensor): Tensor {
   if (!("encoder" in params)) return zBP;
@@ -272,32 +217,4 @@ function withSlot(
   if (visibleBN === null && !occluded) return null;
   const slot = occluded ? zeros([batch, 1]) : ones([batch, 1]);
   return concat([slot, visibleBN ?? ones([batch, length])], 1);
-}
-
-/**
- * The checks of {@linkcode initAugmentedDecoder} alone.
- *
- * @throws UserError when sizes of encoder and decoder do not fit each other.
- */
-export function checkAugmentedDecoder(config: AugmentedDecoderConfig): void {
-  const { join = "token", embeddingSize, decoder } = config;
-  if (config.memory === "zeros") checkBackbone(decoder, "decoder.");
-  else checkBackbones(config.encoder, decoder);
-  if (embeddingSize !== undefined) checkPositiveInteger("embeddingSize", embeddingSize);
-  if (join === "embedding" && joinedSize(config) >= decoder.width) {
-    throw new UserError(
-      `decoder.width: expected more than the ${
-        joinedSize(config)
-      } numbers of the embedding joined to each token, found ${decoder.width}`,
-    );
-  }
-  if (config.memory === "zeros") return;
-  const expected = config.encoder.contextLength + (join === "token" ? 1 : 0);
-  if (decoder.contextLength === expected) return;
-  const what = join === "token"
-    ? "the encoder's tokens and the memory slot"
-    : "the encoder's tokens";
-  throw new UserError(
-    `decoder.contextLength: expected ${expected}, ${what}, found ${decoder.contextLength}`,
-  );
 }

@@ -14,13 +14,12 @@ import {
 } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
 import type { Random } from "../random.ts";
+import { type AugmentedDecoderConfig, joinedSize } from "./augmented_config.ts";
 import {
   type AugmentedDecoder,
-  type AugmentedDecoderConfig,
   augmentedLogits,
   type AugmentedOptions,
   initAugmentedDecoder,
-  joinedSize,
 } from "./augmented_decoder.ts";
 import {
   type Autoencoder,

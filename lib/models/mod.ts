@@ -1,5 +1,6 @@
 /** The paper's architectures: configuration, parameter tree, initialization and function of each. */
 
+export * from "./augmented_config.ts";
 export * from "./augmented_decoder.ts";
 export * from "./autoencoder.ts";
 export * from "./backbone.ts";

@@ -6,7 +6,7 @@
  */
 
 import { UserError } from "../errors.ts";
-import { type AugmentedDecoderConfig, checkAugmentedDecoder } from "./augmented_decoder.ts";
+import { type AugmentedDecoderConfig, checkAugmentedDecoder } from "./augmented_config.ts";
 import { type AutoencoderConfig, checkAutoencoder } from "./autoencoder.ts";
 import { type BackboneConfig, checkBackbone } from "./backbone.ts";
 import { type ModelConfig, sampleLength } from "./language_model.ts";

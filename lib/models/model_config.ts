@@ -31,7 +31,7 @@
  */
 
 import { UserError } from "../errors.ts";
-import { type AugmentedDecoderConfig, JOINS } from "./augmented_decoder.ts";
+import { type AugmentedDecoderConfig, JOINS } from "./augmented_config.ts";
 import { type AutoencoderConfig, EXPANSIONS } from "./autoencoder.ts";
 import type { CausalModelConfig } from "./causal_model.ts";
 import type { ModelConfig } from "./language_model.ts";

@@ -9,7 +9,7 @@
  * Legend: N tokens, k kernel size, c encoder width / embedding size.
  */
 
-import type { Join } from "./augmented_decoder.ts";
+import type { Join } from "./augmented_config.ts";
 import type { AutoencoderConfig } from "./autoencoder.ts";
 import type { BackboneConfig } from "./backbone.ts";
 import { embeddingSize, type ModelConfig, sampleLength, stacksOf } from "./language_model.ts";

@@ -1,6 +1,6 @@
 /** How many parameters a configuration has, without making them. */
 
-import { hasProjection, joinedSize } from "./augmented_decoder.ts";
+import { hasProjection, joinedSize } from "./augmented_config.ts";
 import type { BackboneConfig } from "./backbone.ts";
 import type { ModelConfig } from "./language_model.ts";
 

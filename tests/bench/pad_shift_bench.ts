@@ -21,7 +21,7 @@ const PAD = 1;
 const VOCABULARY = 512;
 /** As many as prefixes of about one length that a window has: the fast form's batches are full. */
 const BATCH = 32;
-const WINDOWS = 4;
+const WINDOWS = 2;
 const REPETITIONS = 3;
 
 const stack = (width: number, contextLength: number) =>

@@ -23,14 +23,14 @@ function textOf(...tokens: readonly (readonly [text: string, estimate: number | 
 }
 
 const TEXTS = [
+  textOf(["ate", null], [" the", 6], [".", null], [" st", 8]),
   textOf([" the", null], [" st", 4], ["ate", 1], [".", 2]),
   textOf([" st", null], ["ate", 2], [" the", 1]),
-  textOf(["ate", null], [" the", 6], [".", null], [" st", 8]),
 ];
 
 Deno.test("summarizeByPosition() are means over texts", () => {
   assert.deepEqual(summarizeByPosition(TEXTS), [
-    // 4, 2, 6: squares about the mean 8, /2 /3.
+    // 6, 4, 2: squares about the mean 8, /2 /3.
     { position: 1, mean: 4, standardError: Math.sqrt(4 / 3), count: 3 },
     { position: 2, mean: 1, standardError: 0, count: 2 },
     { position: 3, mean: 5, standardError: 3, count: 2 },
@@ -45,19 +45,21 @@ Deno.test("summarizeByToken() are means by token, the most frequent first", () =
     { id: 2, text: "ate", mean: 1.5, standardError: 0.5, count: 2 },
     { id: 3, text: ".", mean: 2, standardError: null, count: 1 },
   ]);
+  assert.deepEqual(summarizeByToken(TEXTS.toReversed()), found, "whatever the order of texts");
   assert.deepEqual(summarizeByToken(TEXTS, { minCount: 2 }), found.slice(0, 3));
   const more = [...TEXTS, textOf([".", 1], [".", 3])];
   assert.deepEqual(summarizeByToken(more).map(({ text }) => text), [".", " the", " st", "ate"]);
 });
 
 Deno.test("summarizeByWordPart() tell the beginning of a word from its rest", () => {
-  // first: 4, 1, 6, 8; later: 1, 2; other: 2. The third text begins with a word's rest, unrated.
+  // first: 4, 1, 6, 8; later: 1, 2; other: 2. The first text begins with a word's rest, unrated.
   assert.deepEqual(summarizeByWordPart(TEXTS), [
     { part: "first", mean: 4.75, standardError: Math.sqrt(26.75 / 12), count: 4 },
     { part: "later", mean: 1.5, standardError: 0.5, count: 2 },
     { part: "other", mean: 2, standardError: null, count: 1 },
   ]);
-  assert.deepEqual(summarizeByWordPart([textOf([".", 2])]).map(({ part }) => part), ["other"]);
+  const few = summarizeByWordPart([textOf([".", 2], ["ate", 1])]);
+  assert.deepEqual(few.map(({ part }) => part), ["first", "other"]);
 });
 
 Deno.test("wordPart() goes by letters, and by what stands before them", () => {

@@ -332,11 +332,15 @@ onEveryBackend("estimateText() refuses what it cannot read", async () => {
     /^two-window: /,
   );
   assert.match(await refusalOf(estimateText("loss", [], tokenizer, TEXT)), /found none$/);
+  assert.match(
+    await refusalOf(estimateText("loss", model, tokenizer, TEXT, { shorter: model })),
+    /^loss: expected no shorter model, /,
+  );
   assert.equal(
     await refusalOf(
       estimateText("two-window", [model, model], tokenizer, TEXT, { shorter: causal("mixer", 7) }),
     ),
-    "expected a shorter model for each of 2 models, found 1",
+    "two-window: expected a shorter model for each of 2, found 1",
   );
 }, { only: ["cpu"] });
 

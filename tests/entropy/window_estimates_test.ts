@@ -51,7 +51,10 @@ onEveryBackend("estimateBatches() puts what predicts a token at its place", asyn
       },
       {
         batchSize,
-        rowInputs: (rows) => [tensor(rows.map((row) => 100 * row), [rows.length])],
+        rowInputs: (rows) => {
+          assert.ok(rows.every((row) => row < windows.count), "windows that there are");
+          return [tensor(rows.map((row) => 100 * row), [rows.length])];
+        },
       },
     );
     const predicted = (shift: number) =>

@@ -34,11 +34,14 @@ Deno.test("indexSampler() draws as the shares say, and never what has none", () 
     const deviation = Math.sqrt(draws * share * (1 - share));
     assert.ok(Math.abs(counts[index]! - draws * share) <= 4 * deviation, `${index}: ${counts}`);
   });
+  // The smallest number there is, and the largest.
+  assert.equal(sample({ ...random, uniform: () => 0 }), 1);
+  assert.equal(sample({ ...random, uniform: () => 1 - 2 ** -32 }), 4);
 });
 
 Deno.test("drawnTable() has Dirichlet rows: their mean and variance", () => {
   const rows = 6000, columns = 4;
-  for (const concentration of [0.02, 0.3, 1, 5]) {
+  for (const concentration of [0.02, 0.3, 0.8, 1, 5]) {
     const table = drawnTable("test", [rows, columns], { concentration, tableSeed: 2 });
     assert.ok(table.every((row) => Math.abs(row.reduce((a, b) => a + b) - 1) < 1e-12));
     const mean = 1 / columns;

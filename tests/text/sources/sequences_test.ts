@@ -85,6 +85,23 @@ Deno.test("sourceSequences() leaves half of the padded rows full, the others of 
   }
 });
 
+Deno.test("sourceSequences() counts the middle one of the rows to their first half", () => {
+  const process = sourceProcess(TINY.iid!);
+  for (const [count, full] of [[1, 1], [4, 2], [5, 3]] as const) {
+    const { realTokens } = sourceSequences(process, {
+      count,
+      contextLength: 1000, // a length that is full by chance is rare
+      random: createRandom(1),
+      layout: "padded",
+      fullRows: "first half",
+    });
+    assert.deepEqual(
+      [...realTokens].map((real) => real === 1000),
+      [...realTokens.keys()].map((number) => number < full),
+    );
+  }
+});
+
 Deno.test("sourceSequences() is a function of its stream; more begin with the same", () => {
   for (const name of Object.keys(TINY)) {
     const { ids } = sequences(name, "padded");
