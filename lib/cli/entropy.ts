@@ -28,6 +28,7 @@ const spec = {
     estimator: {
       type: "choice",
       choices: ESTIMATORS,
+      placeholder: "NAME",
       description: "how uncertainty is estimated (default: by the kind of model, see below)",
     },
     shorter: {
@@ -56,8 +57,10 @@ const spec = {
     },
   ],
   notes: [
-    "Estimators: a causal model is read by its loss, an augmented one trained with --layout padded by",
-    "pad-shift, a second-order one by what it learned. Longer texts than a model's context are read in",
+    `Estimators: ${ESTIMATORS.slice(0, 5).join(", ")},`,
+    `${ESTIMATORS.slice(5).join(", ")}.`,
+    "By default a causal model is read by its loss, an augmented one trained with --layout padded by",
+    "pad-shift, a second-order one by what it learned. Texts longer than a model's context are read in",
     "windows that overlap by half. Without a terminal, or with NO_COLOR set, a line a token: text, bits.",
   ],
 } as const satisfies CommandSpec;

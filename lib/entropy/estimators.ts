@@ -77,7 +77,7 @@ const metric = (
 
 const TABLE: Readonly<Record<EstimatorName, Estimator>> = {
   loss: {
-    check: requireNextTokens,
+    check: (config) => requireNextTokens("loss", config),
     run: tokenCrossEntropies,
   },
   "predictive-entropy": {
@@ -93,7 +93,7 @@ const TABLE: Readonly<Record<EstimatorName, Estimator>> = {
   },
   "two-window": {
     check: (config, { padId, shorter }) => {
-      requireNextTokens(config);
+      requireNextTokens("two-window", config);
       requirePacked(padId);
       checkWindowPair(config, requireShorter(shorter));
     },

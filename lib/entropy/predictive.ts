@@ -33,9 +33,12 @@ import {
   type WindowEstimates,
 } from "./window_estimates.ts";
 
-/** @throws UserError unless the model predicts next tokens. */
-export function requireNextTokens(config: ModelConfig): void {
-  requireKind("loss", config, ["causal", "augmented"], "others do not predict next tokens");
+/**
+ * @param estimator What needs the model, for the message.
+ * @throws UserError unless the model predicts next tokens.
+ */
+export function requireNextTokens(estimator: string, config: ModelConfig): void {
+  requireKind(estimator, config, ["causal", "augmented"], "others do not predict next tokens");
 }
 
 /**
@@ -49,7 +52,7 @@ export async function tokenCrossEntropies(
   options: EstimateOptions = {},
 ): Promise<WindowEstimates> {
   const { config, padId } = model;
-  requireNextTokens(config);
+  requireNextTokens("loss", config);
   const { loss } = await estimateBatches(
     "token losses",
     model,

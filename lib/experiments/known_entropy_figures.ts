@@ -2,7 +2,7 @@
 
 import { type EstimatorName, isInNats } from "../entropy/mod.ts";
 import type { BarRow, CurveRow, PointRow } from "../figures/mod.ts";
-import { embeddingLossNats, mean, overContext } from "../measure/mod.ts";
+import { type Accuracy, embeddingLossNats, mean, overContext } from "../measure/mod.ts";
 import { finalLosses, findArm, summarizeArms } from "./arm_summary.ts";
 import type { KnownEntropyPreset } from "./entropy_presets.ts";
 import { type EstimateSet, estimateSets, tokenPairs } from "./estimate_sets.ts";
@@ -45,20 +45,32 @@ function exactEntropy({ records }: RunResult): number {
   return exact !== undefined && "entropyNats" in exact ? exact.entropyNats : NaN;
 }
 
-/** One column of the accuracies after the longest training, by source and estimator. */
+/**
+ * One column of the accuracies against exact entropy, after the longest training, by source and
+ * estimator; `surprisal` has that of the exact surprisal, a control.
+ */
 export function accuracyBars(
   rows: readonly AccuracyRow[],
   preset: KnownEntropyPreset,
-  column: "bias" | "rmse" | "spread",
-  truth: Truth = "entropy",
+  column: "bias" | "rmse",
+  surprisal: Readonly<Record<string, Accuracy>>,
 ): BarRow[] {
-  const counted = longestTrained(rows, truth).filter((row) => !isSized(row, preset));
-  return Object.entries(ESTIMATOR_LABELS).flatMap(([estimator, label]) =>
-    Object.keys(preset.sources).flatMap((source) => {
-      const found = counted.filter((row) => row.estimator === estimator && row.source === source);
-      return found.length === 0 ? [] : [{ group: source, arm: label, ...overSeeds(found, column) }];
-    })
-  );
+  const counted = longestTrained(rows, "entropy").filter((row) => !isSized(row, preset));
+  const sources = Object.keys(preset.sources);
+  return [
+    ...Object.entries(ESTIMATOR_LABELS).flatMap(([estimator, label]) =>
+      sources.flatMap((source) => {
+        const found = counted.filter((row) => row.estimator === estimator && row.source === source);
+        const bar = { group: source, arm: label };
+        return found.length === 0 ? [] : [{ ...bar, ...overSeeds(found, column) }];
+      })
+    ),
+    ...sources.map((source) => ({
+      group: source,
+      arm: "exact surprisal (control)",
+      value: surprisal[source]![column],
+    })),
+  ];
 }
 
 /** Means over the sources of bias, RMSE, rank correlation and the ensemble's RMSE, a row an estimator. */
@@ -89,6 +101,7 @@ export function accuracyTable(
       "RMSE of the ensemble": hasUnit ? average(of("entropy", true), "rmse") : null,
       "rank correlation with entropy": rank(members),
       "with surprisal": rank(of("surprisal")),
+      "RMSE against surprisal": hasUnit ? average(of("surprisal"), "rmse") : null,
     }];
   });
 }

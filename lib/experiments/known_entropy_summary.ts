@@ -84,6 +84,22 @@ function accuracyRow(
   };
 }
 
+/**
+ * The error of the exact surprisal as an estimate of the entropy, source by source: what is left for
+ * an estimator that says how unlikely the token was, not how uncertain it was.
+ */
+export async function surprisalErrors(
+  results: readonly RunResult[],
+): Promise<Readonly<Record<string, Accuracy>>> {
+  const exact = await exactOf(results);
+  const sets = estimateSets(results).filter(({ estimator }) => estimator === "loss");
+  return Object.fromEntries(sets.map((set) => {
+    const { entropy, surprisal } = exact(set);
+    const pairs = tokenPairs(surprisal, entropy, 1);
+    return [set.family, accuracy(pairs.map(({ x }) => x), pairs.map(({ y }) => y))];
+  }));
+}
+
 /** Exact values of windows' tokens, nats. */
 export type ExactEstimates = Readonly<Record<Truth, WindowEstimates>>;
 

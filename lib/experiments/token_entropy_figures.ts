@@ -42,7 +42,10 @@ export function highlighted(
   }));
 }
 
-/** Slope, intercept and R² beside the paper's, intervals over seeds. */
+/**
+ * Slope, intercept and R² beside the paper's. Intervals are Student's over seeds, and of R², which
+ * has bounds, a bootstrap's over windows.
+ */
 export function regressionTable(
   regressions: Readonly<Record<string, SeedRegression>>,
 ): Record<string, string | number>[] {
@@ -51,12 +54,14 @@ export function regressionTable(
     return {
       "y, x": name,
       slope: withInterval(slopes),
-      "paper's": spec.paper?.slope ?? "",
+      "slope, paper": spec.paper?.slope ?? "",
       intercept: withInterval(intercepts),
-      "paper's ": spec.paper?.intercept ?? "",
-      "R²": withInterval(rSquared),
-      "paper's  ": spec.paper?.rSquared ?? "",
-      "R² over windows": `${windowInterval.low.toFixed(3)} to ${windowInterval.high.toFixed(3)}`,
+      "intercept, paper": spec.paper?.intercept ?? "",
+      "R², seed by seed": rSquared.map((value) => value.toFixed(3)).join(", "),
+      "R² over windows, first seed": `${windowInterval.low.toFixed(3)} to ${
+        windowInterval.high.toFixed(3)
+      }`,
+      "R², paper": spec.paper?.rSquared ?? "",
     };
   });
 }
@@ -139,7 +144,7 @@ export function secondOrderTable(
       model: arm,
       "mean squared error, nats²": withInterval(squaredErrors(own, losses)),
       "variance of the loss, nats²": mean(losses.map(({ values }) => variance(values))),
-      "R²": withInterval(rSquared),
+      "R², seed by seed": rSquared.map((value) => value.toFixed(3)).join(", "),
     };
   });
 }

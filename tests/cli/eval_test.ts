@@ -129,7 +129,7 @@ Deno.test("deno task eval ends with 2 for a missing option and with 1 for a bad 
       assert.equal(code, expected, stderr);
       assert.equal(stdout, "");
       // Deno says so where another process of it starts at the same time.
-      const said = stderr.replace(/^.*Blocking waiting for file lock.*\n/m, "");
+      const said = stderr.replaceAll(/^.*Blocking waiting for file lock.*\n/gm, "");
       assert.match(said, line);
       assert.equal(said.trimEnd().split("\n").length, 1, stderr);
     }));

@@ -9,12 +9,11 @@ import {
   padShiftEntropies,
   type WindowEstimates,
 } from "../../lib/entropy/mod.ts";
-import { UserError } from "../../lib/errors.ts";
 import { checkModelConfig, sampleLength } from "../../lib/models/mod.ts";
 import type { WindowIds } from "../../lib/text/mod.ts";
 import { onEveryBackend } from "../_backends.ts";
-import { assertClose } from "../_numbers.ts";
 import { loadGolden } from "../models/_golden.ts";
+import { assertEstimates, refusalOf, windowsOf } from "./_estimated.ts";
 
 const folder = new URL("../golden/entropy/", import.meta.url);
 const BACKENDS = { only: ["tensorflow graph", "wasm"] };
@@ -52,21 +51,8 @@ function modelOf({ model, weights }: Side, padId: number | null): EstimatedModel
   };
 }
 
-function windowsOf({ windows }: GoldenEstimates): WindowIds {
-  return {
-    contextLength: windows[0]!.length,
-    count: windows.length,
-    ids: Int32Array.from(windows.flat()),
-  };
-}
-
-function assertEstimates(actual: WindowEstimates, expected: WindowEstimates, what: string): void {
-  const places = (estimates: WindowEstimates) =>
-    estimates.map((window) => window.map((estimate) => estimate !== null));
-  const numbers = (estimates: WindowEstimates) =>
-    estimates.flat().filter((estimate) => estimate !== null);
-  assert.deepEqual(places(actual), places(expected), `${what}: which tokens have one`);
-  assertClose(numbers(actual), numbers(expected), TOLERANCE, what);
+function goldenWindows({ windows }: GoldenEstimates): WindowIds {
+  return windowsOf(Int32Array.from(windows.flat()), windows[0]!.length);
 }
 
 const names = readdirSync(folder).map((file) => file.replace(".json", "")).sort();
@@ -87,8 +73,8 @@ for (const name of models) {
   onEveryBackend(`estimateWindows() of ${name} agrees with PyTorch`, async () => {
     const model = modelOf(golden, golden.padId);
     for (const estimator of estimators as EstimatorName[]) {
-      const found = await estimateWindows(estimator, model, windowsOf(golden), { batchSize });
-      assertEstimates(found, golden.estimates[estimator]!, estimator);
+      const found = await estimateWindows(estimator, model, goldenWindows(golden), { batchSize });
+      assertEstimates(found, golden.estimates[estimator]!, TOLERANCE, estimator);
     }
   }, BACKENDS);
 
@@ -96,11 +82,14 @@ for (const name of models) {
 
   onEveryBackend(`padShiftEntropies() of ${name} agrees with PyTorch in every form`, async () => {
     const model = modelOf(golden, golden.padId);
-    const run = (form: "auto" | "plain" | "fast") =>
-      padShiftEntropies(model, windowsOf(golden), { form, batchSize });
-    for (const form of ["plain", "auto"] as const) assertEstimates(await run(form), padShift, form);
-    if (WITH_FAST_FORM.includes(name)) assertEstimates(await run("fast"), padShift, "fast");
-    else await assert.rejects(() => run("fast"), UserError);
+    const run = (form: "plain" | "fast") =>
+      padShiftEntropies(model, goldenWindows(golden), { form, batchSize });
+    assertEstimates(await run("plain"), padShift, TOLERANCE, "plain");
+    if (WITH_FAST_FORM.includes(name)) {
+      assertEstimates(await run("fast"), padShift, TOLERANCE, "fast");
+    } else {
+      assert.match(await refusalOf(() => run("fast")), /use the plain form/);
+    }
   }, BACKENDS);
 }
 
@@ -110,10 +99,10 @@ for (const name of pairs) {
     const longer = modelOf(golden.longer, null);
     const shorter = modelOf(golden.shorter, null);
     assert.equal(sampleLength(longer.config), sampleLength(shorter.config) + 1);
-    const found = await estimateWindows("two-window", longer, windowsOf(golden), {
+    const found = await estimateWindows("two-window", longer, goldenWindows(golden), {
       batchSize,
       shorter,
     });
-    assertEstimates(found, golden.estimates["two-window"]!, name);
+    assertEstimates(found, golden.estimates["two-window"]!, TOLERANCE, name);
   }, BACKENDS);
 }

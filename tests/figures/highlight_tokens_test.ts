@@ -127,12 +127,12 @@ Deno.test("highlightTokens() shows a cut character on its first token", async ()
   assert.deepEqual(await shown(cut("é中", 1, 2, 2)), ["é", "中", "⋯"]);
   assert.deepEqual(await shown(cut("éa", 1, 2)), ["é", "a"]);
   // Bytes that are no character stay what they are: rests without a beginning, and the reverse.
-  const stray = [[0x82], [0x61, 0xe4], [0x62]].map((bytes) => ({
+  const stray = [[0x82], [0x61], [0x82], [0x61, 0xe4], [0x62]].map((bytes) => ({
     text: "?",
     estimate: 1,
     bytes: Uint8Array.from(bytes),
   }));
-  assert.deepEqual(await shown(stray), ["\ufffd", "a\ufffd", "b"]);
+  assert.deepEqual(await shown(stray), ["\ufffd", "a", "\ufffd", "a\ufffd", "b"]);
   // A special token has no bytes, and no controls reach the page.
   const special = { text: "<|end|>", estimate: 1, bytes: new Uint8Array(0) };
   assert.deepEqual(await shown([special, ...cut("\x1b\x7fx", 3)]), ["<|end|>", "\\x1b\\x7fx"]);

@@ -60,13 +60,18 @@ export const PAIRS: Readonly<Record<string, readonly [encoder: StackOf, decoder:
 };
 
 /** An EEM of `encoder` and a decoder 12 wide. */
-export function augmented(encoder: StackOf, decoder: StackOf, join: Join = "token") {
+export function augmented(
+  encoder: StackOf,
+  decoder: StackOf,
+  join: Join = "token",
+  length = LENGTH,
+) {
   return {
     kind: "augmented",
     memory: "embedding",
     join,
-    encoder: encoder(LENGTH),
-    decoder: { ...decoder(LENGTH + (join === "token" ? 1 : 0)), width: 12 },
+    encoder: encoder(length),
+    decoder: { ...decoder(length + (join === "token" ? 1 : 0)), width: 12 },
     embeddingSize: EMBEDDING_SIZE,
   } as const;
 }

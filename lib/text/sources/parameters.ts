@@ -21,8 +21,8 @@ export type Extent = Readonly<{
 
 /** Probabilities may be written with six digits. */
 const SUM_TOLERANCE = 1e-5;
-/** Numbers in a table that is drawn: enough for 100 symbols after each pair of them. */
-const MOST_ENTRIES = 2 ** 20;
+/** Numbers in a table that is drawn: enough for 64 symbols after each pair of them. */
+const MOST_ENTRIES = 2 ** 18;
 const MOST_TOKENS = 2 ** 28;
 
 /**

@@ -121,7 +121,7 @@ const REFUSED: readonly (readonly [value: unknown, message: string])[] = [
   ],
   [
     { kind: "markov", concentration: 1, symbols: 1000, order: 2, ...EXTENT },
-    "symbols: expected a table of at most 1048576 probabilities to be drawn, found 1000000 rows " +
+    "symbols: expected a table of at most 262144 probabilities to be drawn, found 1000000 rows " +
     "of 1000; use fewer symbols",
   ],
   [
