@@ -48,6 +48,14 @@ export function setsOf(
   return found;
 }
 
+/** The set of one seed among those of an arm and estimator, or an error that names it. */
+export function ofSeed(sets: readonly EstimateSet[], seed: number): EstimateSet {
+  const found = sets.find((set) => set.seed === seed);
+  if (found !== undefined) return found;
+  const { estimator, arm } = sets[0]!;
+  throw new RangeError(`no estimates of ${estimator} by arm "${arm}" with seed ${seed}`);
+}
+
 /** Where two estimates of a token are both there. */
 export type TokenPair = Readonly<{ window: number; position: number; x: number; y: number }>;
 

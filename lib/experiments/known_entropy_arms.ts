@@ -34,13 +34,16 @@ export function knownEntropySpecs(preset: KnownEntropyPreset): RunSpec[] {
   ]);
 }
 
-/** The preset with a share of its steps, for backends on which a step takes longer. */
+/**
+ * The preset with a share of its steps, for backends on which a step takes longer. Lengths that have
+ * become the same are one.
+ */
 export function scaleKnownEntropy(preset: KnownEntropyPreset, share: number): KnownEntropyPreset {
   if (share === 1) return preset;
   const trainingSteps = preset.trainingSteps.map((steps) =>
     Math.max(12, Math.round(steps * share))
   );
-  return { ...preset, trainingSteps, warmupSteps: 1, logEvery: 2 };
+  return { ...preset, trainingSteps: [...new Set(trainingSteps)], warmupSteps: 1, logEvery: 2 };
 }
 
 function sourceSpecs(family: string, preset: KnownEntropyPreset): RunSpec[] {

@@ -5,7 +5,7 @@
 
 import type { EstimatorName } from "../entropy/mod.ts";
 import { mean } from "../measure/mod.ts";
-import { minus, paidLosses, summarizeArms } from "./arm_summary.ts";
+import { findArm, minus, paidLosses, summarizeArms } from "./arm_summary.ts";
 import { type ClaimContext, claimRow, type ClaimText } from "./claim_row.ts";
 import type { ClaimRow } from "./claims.ts";
 import type { KnownEntropyPreset } from "./entropy_presets.ts";
@@ -59,9 +59,7 @@ export function knownEntropyClaims(
   };
   const arms = summarizeArms(results);
   const excess = Object.keys(preset.sources).map((source) => {
-    const arm = arms.find((one) =>
-      one.family === source && one.arm === knownArm.after(knownArm.pair, longest)
-    )!;
+    const arm = findArm(arms, source, knownArm.after(knownArm.pair, longest));
     return minus(paidLosses(arm, PAID_BITS), arm.runs.map(exactSurprisal));
   });
   const priced = seeds.map((_, at) => mean(excess.map((values) => values[at]!)));

@@ -149,7 +149,10 @@ export function shortfallCurves(
       const row = rows.find((one) =>
         one.source === shortfall.source && one.arm === arm && one.seed === seed &&
         one.estimator === "pad-shift" && one.truth === "surprisal" && one.steps === longest
-      )!;
+      );
+      if (row === undefined) {
+        throw new RangeError(`no pad-shift estimates by "${arm}", seed ${seed}`);
+      }
       const price = embeddingLossNats({
         parameterCount: numbers,
         bitsPerParameter: PAID_BITS,
@@ -170,11 +173,8 @@ export async function knownPositionCurves(
   preset: KnownEntropyPreset,
   estimators: readonly EstimatorName[],
 ): Promise<CurveRow[]> {
-  const longest = preset.trainingSteps.at(-1)!;
   const exact = await exactOf(results);
-  const sets = estimateSets(results).filter((set) =>
-    set.family === source && set.steps === longest && !isSized(set, preset)
-  );
+  const estimatedBy = longestSets(results, source, preset);
   const curve = (label: string, set: EstimateSet) =>
     positionMeans([set]).map(({ position, mean }) => ({
       arm: label,
@@ -182,14 +182,12 @@ export async function knownPositionCurves(
       x: position,
       y: mean,
     }));
-  const known = sets.filter(({ estimator }) => estimator === estimators[0]);
   return [
-    ...known.flatMap((set) =>
+    ...estimatedBy(estimators[0]!).flatMap((set) =>
       curve("exact entropy", { ...set, values: exact(set).entropy }).filter(({ x }) => x > 0)
     ),
     ...estimators.flatMap((estimator) =>
-      sets.filter((set) => set.estimator === estimator)
-        .flatMap((set) => curve(ESTIMATOR_LABELS[estimator]!, set))
+      estimatedBy(estimator).flatMap((set) => curve(ESTIMATOR_LABELS[estimator]!, set))
     ),
   ];
 }
@@ -201,17 +199,31 @@ export async function knownPoints(
   preset: KnownEntropyPreset,
   estimators: readonly EstimatorName[],
 ): Promise<PointRow[]> {
-  const longest = preset.trainingSteps.at(-1)!;
   const exact = await exactOf(results);
+  const estimatedBy = longestSets(results, source, preset);
   return estimators.flatMap((estimator) => {
-    const set = estimateSets(results).find((one) =>
-      one.family === source && one.steps === longest && one.estimator === estimator &&
-      !isSized(one, preset)
-    )!;
+    const set = estimatedBy(estimator)[0]!;
     return tokenPairs(exact(set).entropy, set.values).map(({ x, y }) => ({
       arm: ESTIMATOR_LABELS[estimator]!,
       x,
       y,
     }));
   });
+}
+
+/** Gives the estimates of one source after the longest training, one set a seed. */
+function longestSets(
+  results: readonly RunResult[],
+  source: string,
+  preset: KnownEntropyPreset,
+): (estimator: EstimatorName) => EstimateSet[] {
+  const longest = preset.trainingSteps.at(-1)!;
+  const sets = estimateSets(results).filter((set) =>
+    set.family === source && set.steps === longest && !isSized(set, preset)
+  );
+  return (estimator) => {
+    const found = sets.filter((set) => set.estimator === estimator);
+    if (found.length > 0) return found;
+    throw new RangeError(`no estimates of ${estimator} on source "${source}"`);
+  };
 }

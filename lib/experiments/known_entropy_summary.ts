@@ -6,7 +6,7 @@ import {
   isInNats,
   type WindowEstimates,
 } from "../entropy/mod.ts";
-import { type Accuracy, accuracy, type MeanEstimate, meanInterval } from "../measure/mod.ts";
+import { type Accuracy, accuracy, meanInterval } from "../measure/mod.ts";
 import { type DataSpec, prepareData } from "./data.ts";
 import { type EstimateSet, estimateSets, tokenPairs } from "./estimate_sets.ts";
 import { PROJECT_FOLDERS } from "./notebook.ts";

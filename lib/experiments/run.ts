@@ -32,7 +32,7 @@ import {
   type StoredRun,
   type StoreFolders,
 } from "./run_store.ts";
-import { checkEstimates, fullWindows, measureTokens } from "./token_estimates.ts";
+import { checkEstimates, measureTokens } from "./token_estimates.ts";
 
 export type RunResult =
   & StoredRun
@@ -140,7 +140,8 @@ async function planRuns(
   const sources: PlannedRun[] = [];
   const plan = async (spec: RunSpec, needWeights: boolean): Promise<PlannedRun> => {
     const prepared = await prepare(spec.data);
-    checkRun(spec, prepared);
+    const { onto } = spec.estimates ?? {};
+    checkRun(spec, prepared, onto && await prepare(onto));
     const needed = sourcesOf(spec);
     for (const source of needed) checkSource(spec, prepared, source, await prepare(source.data));
     const id = runId(spec, prepared.corpusKey);
@@ -155,13 +156,17 @@ async function planRuns(
 }
 
 /** @throws UserError for what would stop the run only after work was done. */
-function checkRun(spec: RunSpec, { training: data }: PreparedData): void {
-  const { training, quantizedBits, estimates } = spec;
+function checkRun(
+  spec: RunSpec,
+  prepared: PreparedData,
+  onto: PreparedData | undefined,
+): void {
+  const { training, quantizedBits } = spec;
+  const { training: data } = prepared;
   checkModelSizes(training.model);
   checkSchedule(training.schedule);
   checkTeacher(spec, data);
-  checkEstimates(spec, data);
-  if (estimates !== undefined) fullWindows(data.heldOut, estimates.windows);
+  checkEstimates(spec, prepared, onto);
   for (const bits of quantizedBits) largestCode(bits);
   const { batchSize } = training;
   if (!Number.isInteger(batchSize) || batchSize < 1 || batchSize > data.train.count) {

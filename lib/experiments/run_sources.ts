@@ -58,6 +58,14 @@ export function checkSource(
     );
   }
   if (source === estimates?.shorter) checkWindowPair(model, other);
+  const layoutOf = ({ training: { padId } }: PreparedData) => padId === null ? "packed" : "padded";
+  if (source !== frozenEncoder && layoutOf(sourceData) !== layoutOf(prepared)) {
+    throw new UserError(
+      `${name(role)}: expected a run on ${layoutOf(prepared)} samples, as this one's, found ${
+        layoutOf(sourceData)
+      }`,
+    );
+  }
   if (sourceData.corpusKey !== prepared.corpusKey) {
     throw new UserError(
       `${

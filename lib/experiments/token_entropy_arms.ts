@@ -95,7 +95,7 @@ export function tokenEntropySpecs(preset: TokenEntropyPreset): RunSpec[] {
       data: { ...data, vocabSize: large.vocabSize },
       peakRate: large.peakRate,
       estimates: () => ({ windows, of: ["loss"], onto: data }),
-    }, { ...preset, steps: large.stepsFactor * preset.steps }),
+    }, { ...preset, steps: Math.round(large.stepsFactor * preset.steps) }),
   ];
 }
 

@@ -5,7 +5,7 @@ import type { BarRow, CurveRow, PointRow } from "../figures/mod.ts";
 import { linearRegression, mean, type MeanEstimate, meanInterval } from "../measure/mod.ts";
 import { prepareData } from "./data.ts";
 import type { TokenEntropyPreset } from "./entropy_presets.ts";
-import { type EstimateSet, setsOf, tokenPairs } from "./estimate_sets.ts";
+import { type EstimateSet, ofSeed, setsOf, tokenPairs } from "./estimate_sets.ts";
 import { PROJECT_FOLDERS } from "./notebook.ts";
 import { tokenArm } from "./token_entropy_arms.ts";
 import {
@@ -136,8 +136,7 @@ export function secondOrderTable(
     const arm = tokenArm.secondOrder(shift);
     const own = setsOf(sets, arm, "second-order");
     const rSquared = own.map((set) => {
-      const loss = losses.find(({ seed }) => seed === set.seed)!;
-      const pairs = tokenPairs(loss.values, set.values);
+      const pairs = tokenPairs(ofSeed(losses, set.seed).values, set.values);
       return linearRegression(pairs.map(({ x }) => x), pairs.map(({ y }) => y)).rSquared;
     });
     return {

@@ -15,7 +15,7 @@ import {
   type MeanEstimate,
   meanInterval,
 } from "../measure/mod.ts";
-import { type EstimateSet, setsOf, type TokenPair, tokenPairs } from "./estimate_sets.ts";
+import { type EstimateSet, ofSeed, setsOf, type TokenPair, tokenPairs } from "./estimate_sets.ts";
 import type { TokenEntropyPreset } from "./entropy_presets.ts";
 import { ATTRIBUTIONS, tokenArm } from "./token_entropy_arms.ts";
 
@@ -116,7 +116,7 @@ export function regressionPairs(
   const ys = setsOf(sets, y.arm, y.estimator);
   const xs = setsOf(sets, x.arm, x.estimator);
   return ys.map((set) => {
-    const other = xs.find(({ seed }) => seed === set.seed)!;
+    const other = ofSeed(xs, set.seed);
     const from = isSecondHalf ? set.values[0]!.length / 2 : 0;
     return tokenPairs(valuesOf(other, x), valuesOf(set, y), from);
   });
@@ -178,10 +178,9 @@ export function squaredErrors(
   sets: readonly EstimateSet[],
   references: readonly EstimateSet[],
 ): number[] {
-  return sets.map(({ seed, values }) => {
-    const reference = references.find((one) => one.seed === seed)!;
-    return mean(tokenPairs(values, reference.values).map(({ x, y }) => (x - y) ** 2));
-  });
+  return sets.map(({ seed, values }) =>
+    mean(tokenPairs(values, ofSeed(references, seed).values).map(({ x, y }) => (x - y) ** 2))
+  );
 }
 
 /** Mean estimate of the tokens of each part of a word, over windows with the given texts. */

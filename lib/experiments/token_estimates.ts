@@ -14,7 +14,7 @@ import { sampleLength } from "../models/mod.ts";
 import type { WindowIds, Windows } from "../text/mod.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import type { TrainingConfig, TrainingData } from "../train/mod.ts";
-import { everyNth, pickWindows, type PreparedText } from "./data.ts";
+import { everyNth, pickWindows, type PreparedData, type PreparedText } from "./data.ts";
 import type { RunSpec } from "./run_spec.ts";
 
 /** Estimates of the tokens of full held-out windows: what figures over tokens are drawn from. */
@@ -47,12 +47,27 @@ export function fullWindows(heldOut: Windows, count: number): Windows {
   return pickWindows(heldOut, rows);
 }
 
-/** @throws UserError when an estimator does not apply to the run's model, before it is trained. */
+/**
+ * Checks what estimating needs, before anything is trained.
+ *
+ * @param onto The data that estimates are handed on to, if the run asks for it.
+ * @throws UserError when an estimator does not apply to the run's model, when there are too few
+ *   windows, and when the run's model cannot read the text of other windows.
+ */
 export function checkEstimates(
   { training: { model }, estimates }: RunSpec,
-  { padId }: TrainingData,
+  { tokenizer, training }: PreparedData,
+  onto: PreparedData | undefined,
 ): void {
   if (estimates === undefined) return;
+  const { padId } = training;
+  if (onto !== undefined && (tokenizer === null || padId === null)) {
+    throw new UserError(
+      "estimates.onto: expected a run on left-padded samples of a text, which may be shorter than " +
+        `its context, found one on ${tokenizer === null ? "made sequences" : "packed samples"}`,
+    );
+  }
+  fullWindows((onto?.training ?? training).heldOut, estimates.windows);
   const shorter = estimates.shorter?.training.model;
   for (const name of estimates.of) checkEstimator(name, model, { padId, shorter });
 }

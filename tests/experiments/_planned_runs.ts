@@ -1,11 +1,12 @@
 /** What must hold of the runs that any notebook plans. */
 
 import assert from "node:assert/strict";
+import { checkEstimator } from "../../lib/entropy/mod.ts";
 import type { TrainingSizes } from "../../lib/experiments/arms.ts";
-import { latentData } from "../../lib/experiments/data.ts";
+import { latentData, sourceData } from "../../lib/experiments/data.ts";
 import type { RunSpec } from "../../lib/experiments/run_spec.ts";
 import { checkEncoder, encoderConfig } from "../../lib/experiments/weights.ts";
-import { checkModelSizes, sampleLength, stacksOf } from "../../lib/models/mod.ts";
+import { checkModelSizes, needsValues, sampleLength, stacksOf } from "../../lib/models/mod.ts";
 import { createRandom } from "../../lib/random.ts";
 import { latentSequences } from "../../lib/text/mod.ts";
 import { ADAMW_DEFAULTS, checkSchedule } from "../../lib/train/mod.ts";
@@ -38,8 +39,9 @@ export function assertSameModelForAllSeeds(specs: readonly RunSpec[]): void {
   for (const { arm, training } of specs) assert.deepEqual(training.model, models[arm], arm);
 }
 
-/** The run can be trained: sizes fit each other and the data, and the encoder that it takes over. */
-export function assertTrainable({ arm, data, training, frozenEncoder }: RunSpec): void {
+/** The run can be trained: sizes fit each other, the data, and the runs that it needs. */
+export function assertTrainable(spec: RunSpec): void {
+  const { arm, data, training, frozenEncoder, teacher, estimates } = spec;
   const { model, schedule } = training;
   checkModelSizes(model);
   checkSchedule(schedule);
@@ -51,5 +53,17 @@ export function assertTrainable({ arm, data, training, frozenEncoder }: RunSpec)
   }
   if (frozenEncoder !== undefined) {
     checkEncoder(arm, frozenEncoder.training.model, encoderConfig(model));
+  }
+  if ("known" in data) assert.deepEqual(data, sourceData(data.known, data));
+  const padId = data.layout === "padded" ? 0 : null;
+  assert.equal(teacher !== undefined, needsValues(model), arm);
+  if (teacher !== undefined) {
+    assert.deepEqual(teacher.run.data, data, arm);
+    checkEstimator(teacher.estimator, teacher.run.training.model, { padId });
+  }
+  const shorter = estimates?.shorter;
+  if (shorter !== undefined) assertTrainable(shorter);
+  for (const name of estimates?.of ?? []) {
+    checkEstimator(name, model, { padId, shorter: shorter?.training.model });
   }
 }

@@ -29,7 +29,7 @@ function mixer(width: number, contextLength: number, vocabSize = VOCABULARY): Ba
 /** Runs of twelve steps, by model. */
 export function tinySpec(
   folder: string,
-  model: "clm" | "ae" | "eem" | "zeros",
+  model: "clm" | "ae" | "eem" | "zeros" | "2eem",
   changes: Partial<RunSpec["training"]> = {},
 ): RunSpec & { readonly data: CorpusData } {
   const encoder = mixer(4, CONTEXT);
@@ -39,6 +39,7 @@ export function tinySpec(
     ae: { kind: "autoencoder", encoder, decoder: mixer(8, CONTEXT), expansion: "repeat" },
     zeros: { kind: "augmented", memory: "zeros", decoder },
     eem: { kind: "augmented", memory: "embedding", encoder, decoder, embeddingSize: 2 },
+    "2eem": { kind: "second-order", backbone: mixer(8, CONTEXT), shift: false },
   };
   return {
     arm: model,

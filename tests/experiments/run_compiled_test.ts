@@ -1,12 +1,12 @@
 /** Of `run.ts`, what only TensorFlow has: compiled functions, which must be freed and must fit. */
 
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { activeTensorFlow } from "../../lib/engine/_tensorflow.ts";
 import { engineStatus, initEngine, memory } from "../../lib/engine/mod.ts";
-import { runAll, type RunOptions, type RunProgress } from "../../lib/experiments/mod.ts";
+import { runAll, type RunProgress } from "../../lib/experiments/mod.ts";
 import { withFiles } from "../text/_temporary.ts";
 import { tinyCorpus, tinySpec } from "./_tiny.ts";
+import { optionsIn } from "./_tiny_runs.ts";
 
 await initEngine({ log: () => {} });
 const isTensorFlow = engineStatus()!.backend === "tensorflow";
@@ -26,13 +26,6 @@ function watchFunctions(): Set<string> {
     existing.delete(traced.name);
   };
   return existing;
-}
-
-function optionsIn(folder: string): RunOptions {
-  return {
-    folders: { runs: join(folder, "runs"), published: join(folder, "published") },
-    cacheFolder: join(folder, "cache"),
-  };
 }
 
 Deno.test({

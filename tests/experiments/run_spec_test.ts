@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { runId, type RunSpec, TRAINING_VERSION } from "../../lib/experiments/run_spec.ts";
+import {
+  runId,
+  type RunSpec,
+  sourcesOf,
+  TRAINING_VERSION,
+} from "../../lib/experiments/run_spec.ts";
 import type { ModelConfig } from "../../lib/models/mod.ts";
 import { withFiles } from "../text/_temporary.ts";
 import { tinyLatentSpec, tinySpec } from "./_tiny.ts";
@@ -10,6 +15,20 @@ const SPEC = tinySpec("folder", "eem");
 const KEY = "corpus key";
 /** An EEM that takes over the encoder of an autoencoder. */
 const FROZEN: RunSpec = { ...SPEC, frozenEncoder: tinySpec("folder", "ae") };
+/** A model that learns what another says of every token. */
+const TAUGHT: RunSpec = {
+  ...SPEC,
+  teacher: { run: tinySpec("folder", "eem", { seed: 4 }), estimator: "loss" },
+};
+const ESTIMATING: RunSpec = {
+  ...SPEC,
+  estimates: {
+    windows: 3,
+    of: ["two-window", "loss"],
+    shorter: tinySpec("folder", "ae"),
+    onto: { ...SPEC.data, vocabSize: 300 },
+  },
+};
 
 /** The end of an id, which says what decides a run's numbers. */
 function hashOf(id: string): string {
@@ -96,6 +115,8 @@ Deno.test("runId() says both architectures, numbers handed over, and what is fro
   assert.equal(wordsOf(zeros), "transformer-zeros-seed-3");
   assert.equal(wordsOf(eem, SPEC), "mixer-eem-2-frozen-seed-3");
   assert.equal(wordsOf(autoencoder, SPEC), "mixer-ae-4-frozen-seed-3");
+  const second = { kind: "second-order", backbone: transformer, shift: true } as const;
+  assert.equal(wordsOf(second), "transformer-2eem-seed-3");
 });
 
 /** Made before there were frozen encoders, autoencoders and made sequences. */
@@ -120,8 +141,16 @@ Deno.test("runId() is the same whatever the order of keys", () => {
 
 /** What decides a run's numbers, and the corpus's path, which does not. */
 function withoutLabels({ arm: _arm, family: _family, ...rest }: RunSpec): object {
-  const { frozenEncoder } = rest;
-  return { ...rest, ...(frozenEncoder && { frozenEncoder: withoutLabels(frozenEncoder) }) };
+  const { frozenEncoder, teacher, estimates } = rest;
+  const { shorter } = estimates ?? {};
+  return {
+    ...rest,
+    ...(frozenEncoder && { frozenEncoder: withoutLabels(frozenEncoder) }),
+    ...(teacher && { teacher: { ...teacher, run: withoutLabels(teacher.run) } }),
+    ...(estimates && {
+      estimates: { ...estimates, ...(shorter && { shorter: withoutLabels(shorter) }) },
+    }),
+  };
 }
 
 for (
@@ -129,6 +158,8 @@ for (
     ["a corpus", SPEC, 30],
     ["made sequences", { ...SPEC, data: tinyLatentSpec().data }, 30],
     ["a frozen encoder", FROZEN, 60],
+    ["a teacher", TAUGHT, 50],
+    ["estimates", ESTIMATING, 60],
   ] as const
 ) {
   Deno.test(`runId() changes with every field that decides a run's numbers, on ${name}`, () => {
@@ -146,9 +177,30 @@ for (
   });
 }
 
-Deno.test("runId() tells a run with a frozen encoder from the same without", () => {
-  const ids = [SPEC, FROZEN, { ...SPEC, frozenEncoder: SPEC }].map((spec) => runId(spec, KEY));
-  assert.equal(new Set(ids.map(hashOf)).size, 3);
+Deno.test("runId() tells runs by what they take from others, and from which part of them", () => {
+  const other = FROZEN.frozenEncoder!;
+  const specs: RunSpec[] = [
+    SPEC,
+    FROZEN,
+    { ...SPEC, frozenEncoder: SPEC },
+    { ...SPEC, teacher: { run: other, estimator: "loss" } },
+    { ...SPEC, estimates: { windows: 1, of: ["loss"] } },
+    { ...SPEC, estimates: { windows: 1, of: ["loss"], shorter: other } },
+    { ...SPEC, estimates: { windows: 1, of: ["loss"], onto: SPEC.data } },
+  ];
+  assert.equal(new Set(specs.map((spec) => hashOf(runId(spec, KEY)))).size, specs.length);
+});
+
+Deno.test("sourcesOf() are the runs that must be there first", () => {
+  assert.deepEqual(sourcesOf(SPEC), []);
+  assert.deepEqual(sourcesOf({ ...SPEC, estimates: { windows: 1, of: ["loss"] } }), []);
+  const all = { ...FROZEN, ...TAUGHT, ...ESTIMATING };
+  const expected = [all.frozenEncoder, all.teacher!.run, all.estimates!.shorter];
+  const found = sourcesOf(all);
+  assert.equal(found.length, 3);
+  // The runs themselves, by which it is told what each is for.
+  found.forEach((source, i) => assert.equal(source, expected[i]));
+  for (const one of [FROZEN, TAUGHT, ESTIMATING]) assert.equal(sourcesOf(one).length, 1);
 });
 
 Deno.test("runId() keeps the order of lists", () => {
@@ -161,11 +213,28 @@ Deno.test("runId() takes no labels", () => {
   assert.equal(runId({ ...SPEC, ...labels }, KEY), runId(SPEC, KEY));
   const renamed = { ...FROZEN, frozenEncoder: { ...FROZEN.frozenEncoder!, ...labels } };
   assert.equal(runId(renamed, KEY), runId(FROZEN, KEY));
+  const { teacher, estimates } = { ...TAUGHT, ...ESTIMATING };
+  assert.equal(
+    runId({ ...SPEC, teacher: { ...teacher!, run: { ...teacher!.run, ...labels } } }, KEY),
+    runId(TAUGHT, KEY),
+  );
+  assert.equal(
+    runId(
+      { ...SPEC, estimates: { ...estimates!, shorter: { ...estimates!.shorter!, ...labels } } },
+      KEY,
+    ),
+    runId(ESTIMATING, KEY),
+  );
 });
 
 Deno.test("runId() takes the corpus for its content, not for where it lies", () => {
   const moved = { ...SPEC.data, corpus: "elsewhere/corpus.jsonl", textField: "body" };
   assert.equal(runId({ ...SPEC, data: moved }, KEY), runId(SPEC, KEY));
+  const onto = { ...ESTIMATING.estimates!.onto!, corpus: "elsewhere", textField: "body" };
+  assert.equal(
+    runId({ ...SPEC, estimates: { ...ESTIMATING.estimates!, onto } }, KEY),
+    runId(ESTIMATING, KEY),
+  );
 });
 
 Deno.test("runId() changes with TRAINING_VERSION", async () => {

@@ -8,7 +8,6 @@ import {
   publishRun,
   readFinishedRun,
   runAll,
-  type RunOptions,
   type RunProgress,
   type RunRecord,
   type RunResult,
@@ -21,17 +20,11 @@ import { parseTokenizer } from "../../lib/tokenizer/mod.ts";
 import { withFiles } from "../text/_temporary.ts";
 import { valuesOf } from "../train/_tiny_training.ts";
 import { tinyCorpus, tinyLatentSpec, tinySpec } from "./_tiny.ts";
+import { optionsIn, refuses, twelveSteps, watchProgress } from "./_tiny_runs.ts";
 
 // Every call compiles anew, which takes XLA seconds and wasm nothing. Resuming on the default
 // engine is tested by interrupt_test.ts.
 await initEngine({ backend: "wasm", log: () => {} });
-
-function optionsIn(folder: string): RunOptions & { folders: { runs: string; published: string } } {
-  return {
-    folders: { runs: join(folder, "runs"), published: join(folder, "published") },
-    cacheFolder: join(folder, "cache"),
-  };
-}
 
 /** Records without what a clock decides. */
 function timeless(records: readonly RunRecord[]): unknown[] {
@@ -134,20 +127,6 @@ Deno.test("runAll() told to train anew goes on with what it has begun so", () =>
     assert.deepEqual(again!.records, resumed!.records);
   }));
 
-/** Each message is given for its run before any other is trained. */
-async function refuses(
-  folder: string,
-  bad: readonly (readonly [RunSpec, RegExp])[],
-): Promise<void> {
-  for (const [spec, message] of bad) {
-    await assert.rejects(
-      runAll([tinySpec(folder, "eem"), spec], optionsIn(folder)),
-      (error) => error instanceof UserError && message.test(error.message),
-    );
-    await assert.rejects(Deno.stat(optionsIn(folder).folders.runs), Deno.errors.NotFound);
-  }
-}
-
 Deno.test("runAll() refuses what cannot be trained before it trains anything", () =>
   withFiles(tinyCorpus(), async (folder) => {
     const good = tinySpec(folder, "eem");
@@ -185,7 +164,8 @@ Deno.test("runAll() records training, evaluations at their steps, measurements a
       );
     assert.deepEqual(steps("train"), [2, 4, 6, 8, 10, 12]);
     assert.deepEqual(steps("evaluation"), [4, 8, 12]);
-    const measured = run!.records.filter((record) => record.type === "measurement");
+    const measured = run!.records.filter((record) => record.type === "measurement")
+      .filter((record) => "lossNats" in record);
     assert.deepEqual(
       measured.map((record) => "bits" in record ? [record.what, record.bits] : [record.what]),
       [["quantized embedding", 4], ["quantized embedding", 8], ["foreign embedding"]],
@@ -344,20 +324,6 @@ Deno.test("loadWeights() gives the trained parameters", () =>
 /** An EEM that takes over the encoder of an autoencoder, and the latter's run. */
 function frozenSpec(folder: string): RunSpec & { frozenEncoder: RunSpec } {
   return { ...tinySpec(folder, "eem"), arm: "frozen", frozenEncoder: tinySpec(folder, "ae") };
-}
-
-/** Runs that train, by arm and updates so far. */
-function watchProgress() {
-  const seen: string[] = [];
-  const onProgress = ({ spec, record, stepsDone, steps }: RunProgress) => {
-    if (record.type === "train") seen.push(`${spec.arm} ${stepsDone} of ${steps}`);
-  };
-  return { seen, onProgress };
-}
-
-/** What {@linkcode watchProgress} sees of a run of twelve steps. */
-function twelveSteps(arm: string, before: number, steps: number): string[] {
-  return [2, 4, 6, 8, 10, 12].map((step) => `${arm} ${before + step} of ${steps}`);
 }
 
 Deno.test("runAll() trains the run whose encoder another takes over, unless it is there", () =>
