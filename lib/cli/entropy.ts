@@ -1,4 +1,5 @@
 /** `deno task entropy`: how uncertain each token of one's own text is, as trained runs see it. */
+import { dirname } from "node:path";
 import { float64, int32, utf8 } from "@uwdata/flechette";
 import type { ColumnTable } from "arquero";
 import { BACKENDS, initEngine } from "../engine/mod.ts";
@@ -10,6 +11,7 @@ import { writeFileAtomically } from "../files.ts";
 import { bitsPerByte } from "../measure/mod.ts";
 import { embeddingSize } from "../models/mod.ts";
 import { type CommandSpec, parseCommand, runCommand, UsageError } from "./_args.ts";
+import { exists } from "./_files.ts";
 
 const spec = {
   name: "deno task entropy",
@@ -76,6 +78,7 @@ async function main(argv: readonly string[]): Promise<void> {
     );
   }
   const format = output === undefined ? null : formatOf(output);
+  if (output !== undefined) checkFolder(output);
   const { bytes, source } = await readSource(options.text);
   const text = decodeText(bytes, source);
   const plan = await planText(text, { run, estimator, shorter });
@@ -123,6 +126,13 @@ function formatOf(path: string): Format {
   throw new UserError(
     `--output ${path}: expected a file ending in ${Object.keys(FORMATS).join(", ")}; rename it`,
   );
+}
+
+/** Before any work is done: a folder that is not there is most often a slip. */
+function checkFolder(path: string): void {
+  const folder = dirname(path);
+  if (exists(folder)) return;
+  throw new UserError(`--output ${path}: expected an existing folder, found no ${folder}; make it`);
 }
 
 async function writeTable(path: string, content: string | Uint8Array): Promise<void> {

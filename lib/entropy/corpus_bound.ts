@@ -5,8 +5,9 @@
  *
  *   H ≤ |e| ln 2 + Σ CE      nats per sequence, whatever |e|,
  *
- * and the smallest embedding with which no loss is left is the paper's estimate of H. Both hold of
- * held-out sequences, given their first token, which is not scored.
+ * if CE is the loss with the embedding rounded to its |e| bits, and the smallest embedding with which
+ * no loss is left is the paper's estimate of H. Both hold of held-out sequences, given their first
+ * token, which is not scored.
  */
 
 import { UserError } from "../errors.ts";
@@ -15,7 +16,7 @@ import { UserError } from "../errors.ts";
 export type EmbeddedSequence = Readonly<{
   /** |e|: the bits of a sequence's embedding. */
   embeddingBits: number;
-  /** Mean over held-out sequences of Σ CE over their tokens, nats. */
+  /** Mean over held-out sequences of Σ CE over their tokens, nats, with the embedding rounded. */
   sequenceNats: number;
   /** Tokens of a sequence. */
   tokens: number;

@@ -25,7 +25,8 @@ import {
   hasProjection,
   sampleLength,
 } from "../models/mod.ts";
-import { batchLength, isShiftable } from "./pad_shift.ts";
+import { batchLength } from "./_prefix_sums.ts";
+import { isShiftable } from "./pad_shift.ts";
 
 /** Multiply–adds a window. */
 export type PadShiftCost = Readonly<{

@@ -77,14 +77,15 @@ export function nextTokenLosses(logits: Tensor, idsNB: Tensor): Tensor {
 }
 
 /**
- * Only a causal model's prediction is the distribution of the next token given those before it. An
- * encoder-augmented model has been told the sequence by its embedding: its entropy is what is left
- * of the uncertainty then.
+ * Only the prediction of a causal model, or of one whose memory is zeros, is the distribution of the
+ * next token given those before it. An encoder-augmented model has been told the sequence by its
+ * embedding: its entropy is what is left of the uncertainty then.
  *
  * @throws UserError for any other model.
  */
 export function requireCausal(config: ModelConfig): void {
-  const reason = "an augmented model has been told the sequence that it predicts";
+  if (config.kind === "augmented" && config.memory === "zeros") return;
+  const reason = "a model with a memory has been told the sequence that it predicts";
   requireKind("predictive-entropy", config, ["causal"], reason);
 }
 

@@ -3,7 +3,9 @@
  *
  *   H(t_N | t_<N) = H(t_≤N) − H(t_<N) ≈ Σ_{i ≤ N} CE_θ₂(t_i) − Σ_{i < N} CE_θ₁(t_i)
  *
- * θ₂ reads windows of N tokens, θ₁ of N − 1. With embeddings of equally many bits these cancel.
+ * θ₂ reads windows of N tokens, θ₁ of N − 1. With embeddings of equally many bits these cancel, as far
+ * as both models use theirs equally: whatever one is ahead of the other over a whole window ends up in
+ * the estimate of its last token.
  * Sums, not means; the first token of a window is in neither, as it is scored by neither model.
  */
 
@@ -82,9 +84,12 @@ async function windowSums(
 ): Promise<number[]> {
   const evaluator = compileEvaluator(config, { padId }, "graph");
   const sums: number[] = [];
-  for await (const losses of windowLosses(evaluator, params, windows, batchSize)) {
-    sums.push(losses.reduce<number>((sum, loss) => sum + (loss ?? 0), 0));
+  try {
+    for await (const losses of windowLosses(evaluator, params, windows, batchSize)) {
+      sums.push(losses.reduce<number>((sum, loss) => sum + (loss ?? 0), 0));
+    }
+  } finally {
+    evaluator.dispose();
   }
-  evaluator.dispose();
   return sums;
 }

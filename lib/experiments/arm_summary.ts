@@ -202,3 +202,12 @@ export function flatten({ mean, interval }: MeanEstimate): Difference {
 export function hasEmbedding(arm: ArmSummary): boolean {
   return arm.runs[0]!.config.facts.embeddingSize > 0;
 }
+
+/** A mean over seeds, and Student's interval where there is more than one. */
+export function valueOverSeeds(
+  values: readonly number[],
+): Readonly<{ value: number; interval?: readonly [low: number, high: number] }> {
+  if (values.length === 1) return { value: values[0]! };
+  const { mean, interval } = meanInterval(values);
+  return { value: mean, interval: [interval.low, interval.high] };
+}

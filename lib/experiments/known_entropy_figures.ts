@@ -1,19 +1,28 @@
 /** Notebook 05's tables and the rows of its figures. */
 
-import { type EstimatorName, isInNats } from "../entropy/mod.ts";
+import { corpusEntropy, type EstimatorName, isInNats } from "../entropy/mod.ts";
 import type { BarRow, CurveRow, PointRow } from "../figures/mod.ts";
-import { type Accuracy, embeddingLossNats, mean, overContext } from "../measure/mod.ts";
-import { finalLosses, findArm, summarizeArms } from "./arm_summary.ts";
+import { embeddingLossNats, mean, overContext } from "../measure/mod.ts";
+import {
+  finalLosses,
+  findArm,
+  foreignLosses,
+  minus,
+  roundedLosses,
+  summarizeArms,
+} from "./arm_summary.ts";
 import type { KnownEntropyPreset } from "./entropy_presets.ts";
 import { type EstimateSet, estimateSets, tokenPairs } from "./estimate_sets.ts";
 import { knownArm, PAID_BITS } from "./known_entropy_arms.ts";
-import { exactSurprisal, isSized } from "./known_entropy_claims.ts";
 import {
   type AccuracyRow,
   ESTIMATOR_LABELS,
+  exactEntropy,
   exactOf,
+  exactSurprisal,
+  isSized,
   longestTrained,
-  overSeeds,
+  type SurprisalErrors,
   type Truth,
 } from "./known_entropy_summary.ts";
 import type { RunResult } from "./run.ts";
@@ -40,20 +49,16 @@ export function sourceTable(
   });
 }
 
-function exactEntropy({ records }: RunResult): number {
-  const exact = records.find((record) => "entropyNats" in record);
-  return exact !== undefined && "entropyNats" in exact ? exact.entropyNats : NaN;
-}
-
 /**
  * One column of the accuracies against exact entropy, after the longest training, by source and
- * estimator; `surprisal` has that of the exact surprisal, a control.
+ * estimator: mean, smallest and largest of the seeds. `surprisal` has that of the exact surprisal, a
+ * control.
  */
 export function accuracyBars(
   rows: readonly AccuracyRow[],
   preset: KnownEntropyPreset,
   column: "bias" | "rmse",
-  surprisal: Readonly<Record<string, Accuracy>>,
+  surprisal: SurprisalErrors,
 ): BarRow[] {
   const counted = longestTrained(rows, "entropy").filter((row) => !isSized(row, preset));
   const sources = Object.keys(preset.sources);
@@ -62,7 +67,12 @@ export function accuracyBars(
       sources.flatMap((source) => {
         const found = counted.filter((row) => row.estimator === estimator && row.source === source);
         const bar = { group: source, arm: label };
-        return found.length === 0 ? [] : [{ ...bar, ...overSeeds(found, column) }];
+        const values = found.map((row) => row[column]);
+        if (values.length === 0) return [];
+        const range = values.length > 1
+          ? { interval: [Math.min(...values), Math.max(...values)] as const }
+          : {};
+        return [{ ...bar, value: mean(values), ...range }];
       })
     ),
     ...sources.map((source) => ({
@@ -93,17 +103,89 @@ export function accuracyTable(
     };
     const average = (found: readonly AccuracyRow[], column: "bias" | "rmse") =>
       found.length === 0 ? null : mean(found.map((row) => row[column]));
+    const best = (found: readonly AccuracyRow[]) => {
+      const seeds = [...Map.groupBy(found, ({ seed }) => seed).values()];
+      return Math.min(...seeds.map((rows) => mean(rows.map(({ rmse }) => rmse))));
+    };
     const hasUnit = isInNats(estimator as EstimatorName);
     return [{
       estimator: label,
+      "tokens a source": members[0]!.count,
       "bias, nats": hasUnit ? average(members, "bias") : null,
       "RMSE, nats": hasUnit ? average(members, "rmse") : null,
-      "RMSE of the ensemble": hasUnit ? average(of("entropy", true), "rmse") : null,
+      "RMSE of the best seed": hasUnit ? best(members) : null,
+      "of the ensemble": hasUnit ? average(of("entropy", true), "rmse") : null,
       "rank correlation with entropy": rank(members),
       "with surprisal": rank(of("surprisal")),
       "RMSE against surprisal": hasUnit ? average(of("surprisal"), "rmse") : null,
     }];
   });
+}
+
+/**
+ * What a neighbour's embedding costs the EEMs that pad-shift read, nats per token, and how far its
+ * estimates lie from exact surprisal: a point a run.
+ */
+export function embeddingUse(
+  results: readonly RunResult[],
+  rows: readonly AccuracyRow[],
+  { trainingSteps }: KnownEntropyPreset,
+): PointRow[] {
+  return summarizeArms(results).flatMap((arm) => {
+    const found = rows.filter((row) =>
+      row.source === arm.family && row.arm === arm.arm && row.estimator === "pad-shift" &&
+      row.steps === trainingSteps.at(-1)! && row.truth === "surprisal" && row.seed !== null
+    );
+    if (found.length === 0) return [];
+    const costs = minus(foreignLosses(arm), finalLosses(arm));
+    return found.map(({ seed, rmse }) => ({
+      arm: arm.family,
+      x: costs[arm.seeds.indexOf(seed!)]!,
+      y: rmse,
+      label: `${arm.arm}, seed ${seed}`,
+    }));
+  });
+}
+
+/** Bounds on the entropy of a corpus from embeddings of several sizes (paper §4.1), nats a token. */
+export function boundTable(
+  results: readonly RunResult[],
+  preset: KnownEntropyPreset,
+): Record<string, string | number>[] {
+  const { shortfall, contextLength } = preset;
+  const tokens = contextLength - 1;
+  const arms = summarizeArms(results);
+  const sized = sizedArms(preset).map(({ numbers, name }) => ({
+    numbers,
+    arm: findArm(arms, shortfall.source, name, "padded"),
+  }));
+  const { bounds, tightest } = corpusEntropy(
+    sized.map(({ numbers, arm }) => ({
+      embeddingBits: numbers * PAID_BITS,
+      sequenceNats: tokens * mean(roundedLosses(arm, PAID_BITS)),
+      tokens,
+    })),
+    { tolerance: 0.01 },
+  );
+  const exact = mean(sized[0]!.arm.runs.map(exactSurprisal));
+  return bounds.map((bound) => ({
+    "bits of the embedding": bound.embeddingBits,
+    "loss, rounded": bound.sequenceNats / tokens,
+    "bound, loss + |e| ln 2": bound.natsPerToken,
+    "exact surprisal": exact,
+    tightest: bound === tightest ? "yes" : "",
+  }));
+}
+
+/** The EEMs of the source on which sizes are varied, smallest first. */
+function sizedArms({ shortfall, embeddingSize, trainingSteps }: KnownEntropyPreset) {
+  const sizes = [...new Set([embeddingSize, ...shortfall.embeddingSizes])].sort((a, b) => a - b);
+  return sizes.map((numbers) => ({
+    numbers,
+    name: numbers === embeddingSize
+      ? knownArm.after(knownArm.augmented, trainingSteps.at(-1)!)
+      : knownArm.sized(numbers),
+  }));
 }
 
 /** RMSE against training steps, the mean over the sources, seed by seed. */
@@ -138,13 +220,9 @@ export function shortfallCurves(
   rows: readonly AccuracyRow[],
   preset: KnownEntropyPreset,
 ): CurveRow[] {
-  const { shortfall, embeddingSize, trainingSteps, seeds, contextLength } = preset;
+  const { shortfall, trainingSteps, seeds, contextLength } = preset;
   const longest = trainingSteps.at(-1)!;
-  const sizes = [...new Set([embeddingSize, ...shortfall.embeddingSizes])].sort((a, b) => a - b);
-  return sizes.flatMap((numbers) => {
-    const arm = numbers === embeddingSize
-      ? knownArm.after(knownArm.augmented, longest)
-      : knownArm.sized(numbers);
+  return sizedArms(preset).flatMap(({ numbers, name: arm }) => {
     return seeds.flatMap((seed) => {
       const row = rows.find((one) =>
         one.source === shortfall.source && one.arm === arm && one.seed === seed &&
@@ -156,11 +234,11 @@ export function shortfallCurves(
       const price = embeddingLossNats({
         parameterCount: numbers,
         bitsPerParameter: PAID_BITS,
-        amortization: overContext(contextLength),
+        amortization: overContext(contextLength - 1), // as the mean estimate: over scored tokens
       });
       return [
         { arm: "exact surprisal − mean estimate", seed, x: numbers, y: -row.bias },
-        { arm: `|e| ln 2 / N at ${PAID_BITS} bits a number`, seed, x: numbers, y: price },
+        { arm: `|e| ln 2 / (N − 1) at ${PAID_BITS} bits a number`, seed, x: numbers, y: price },
       ];
     });
   });

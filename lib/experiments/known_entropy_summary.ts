@@ -6,9 +6,11 @@ import {
   isInNats,
   type WindowEstimates,
 } from "../entropy/mod.ts";
-import { type Accuracy, accuracy, meanInterval } from "../measure/mod.ts";
+import { type Accuracy, accuracy } from "../measure/mod.ts";
 import { type DataSpec, prepareData } from "./data.ts";
+import type { KnownEntropyPreset } from "./entropy_presets.ts";
 import { type EstimateSet, estimateSets, tokenPairs } from "./estimate_sets.ts";
+import { knownArm } from "./known_entropy_arms.ts";
 import { PROJECT_FOLDERS } from "./notebook.ts";
 import type { RunResult } from "./run.ts";
 import { fullWindows } from "./token_estimates.ts";
@@ -39,8 +41,8 @@ export type AccuracyRow =
     steps: number;
     seed: number | null;
     truth: Truth;
-    /** Mean exact value over the same tokens, nats. */
-    exactNats: number;
+    /** Of exact surprisal with exact entropy, over the same tokens; null where one is constant. */
+    surprisalCorrelation: number | null;
   }>;
 
 /** Accuracies of all recorded estimates against both exact values. */
@@ -52,7 +54,7 @@ export async function accuracyRows(results: readonly RunResult[]): Promise<Accur
     const first = group[0]!;
     const rows = (values: WindowEstimates, seed: number | null) =>
       (["entropy", "surprisal"] as const).map((truth) =>
-        accuracyRow(first, values, exact(first)[truth], seed, truth)
+        accuracyRow(first, values, exact(first), seed, truth)
       );
     const { mean } = ensembleEstimates(group.map(({ values }) => values));
     return [
@@ -65,12 +67,12 @@ export async function accuracyRows(results: readonly RunResult[]): Promise<Accur
 function accuracyRow(
   { family, arm, estimator, steps }: EstimateSet,
   values: WindowEstimates,
-  exact: WindowEstimates,
+  exact: ExactEstimates,
   seed: number | null,
   truth: Truth,
 ): AccuracyRow {
-  const pairs = tokenPairs(values, exact);
-  const truths = pairs.map(({ y }) => y);
+  const pairs = tokenPairs(values, exact[truth]);
+  const exactAt = (of: Truth) => pairs.map(({ window, position }) => exact[of][window]![position]!);
   return {
     source: family,
     arm,
@@ -79,18 +81,19 @@ function accuracyRow(
     steps,
     seed,
     truth,
-    exactNats: truths.reduce((sum, value) => sum + value, 0) / truths.length,
-    ...accuracy(pairs.map(({ x }) => x), truths),
+    surprisalCorrelation: accuracy(exactAt("surprisal"), exactAt("entropy")).rankCorrelation,
+    ...accuracy(pairs.map(({ x }) => x), pairs.map(({ y }) => y)),
   };
 }
+
+/** Source by source. */
+export type SurprisalErrors = Readonly<Record<string, Accuracy>>;
 
 /**
  * The error of the exact surprisal as an estimate of the entropy, source by source: what is left for
  * an estimator that says how unlikely the token was, not how uncertain it was.
  */
-export async function surprisalErrors(
-  results: readonly RunResult[],
-): Promise<Readonly<Record<string, Accuracy>>> {
+export async function surprisalErrors(results: readonly RunResult[]): Promise<SurprisalErrors> {
   const exact = await exactOf(results);
   const sets = estimateSets(results).filter(({ estimator }) => estimator === "loss");
   return Object.fromEntries(sets.map((set) => {
@@ -139,13 +142,25 @@ export function longestTrained(rows: readonly AccuracyRow[], truth: Truth): Accu
   );
 }
 
-/** The values of one column over seeds, and Student's interval where there is more than one. */
-export function overSeeds(
-  rows: readonly AccuracyRow[],
-  column: "bias" | "rmse" | "spread",
-): Readonly<{ value: number; interval?: readonly [number, number] }> {
-  const values = rows.map((row) => row[column]);
-  if (values.length === 1) return { value: values[0]! };
-  const { mean, interval } = meanInterval(values);
-  return { value: mean, interval: [interval.low, interval.high] };
+/** Arms that differ in the embedding's size do not count beside those that do not. */
+export function isSized({ arm }: Pick<AccuracyRow, "arm">, preset: KnownEntropyPreset): boolean {
+  return preset.shortfall.embeddingSizes.some((numbers) => arm === knownArm.sized(numbers));
+}
+
+/** Mean exact entropy of the tokens that a run's loss is of, nats. */
+export function exactEntropy(run: RunResult): number {
+  return sourceRecord(run).entropyNats;
+}
+
+/** Mean exact surprisal of the tokens that a run's loss is of, nats. */
+export function exactSurprisal(run: RunResult): number {
+  return sourceRecord(run).surprisalNats;
+}
+
+function sourceRecord({ records, config }: RunResult) {
+  const found = records.find((record) => "surprisalNats" in record);
+  if (found === undefined) {
+    throw new RangeError(`${config.id}: expected a run on a source of known entropy`);
+  }
+  return found;
 }

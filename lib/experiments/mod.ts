@@ -28,7 +28,7 @@ export * from "./notebook.ts";
 export * from "./presets.ts";
 export * from "./provenance.ts";
 export * from "./run.ts";
-export * from "./run_sources.ts";
+export * from "./needed_runs.ts";
 export * from "./run_spec.ts";
 export * from "./run_store.ts";
 export * from "./text_entropies.ts";

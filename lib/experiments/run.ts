@@ -21,8 +21,8 @@ import {
 import { type DataSpec, prepareData, type PreparedData } from "./data.ts";
 import { measureEmbedding, measureFullWindows, measureSource } from "./measurements.ts";
 import { gitCommit } from "./provenance.ts";
-import { runId, type RunSpec, sourcesOf } from "./run_spec.ts";
-import { checkSource, checkTeacher, loadSources } from "./run_sources.ts";
+import { neededRuns, runId, type RunSpec } from "./run_spec.ts";
+import { checkNeededRun, checkTeacher, loadNeeded } from "./needed_runs.ts";
 import {
   OpenRun,
   readFinishedRun,
@@ -75,7 +75,7 @@ type PlannedRun = Readonly<{
 
 /**
  * Gives every run's records, in the order of `specs`: of a finished run in the store, of a
- * published one, or trained now, after the runs that it needs (run_sources.ts). The engine must have
+ * published one, or trained now, after the runs that it needs (needed_runs.ts). The engine must have
  * been started.
  *
  * @throws UserError when a run is stopped or diverges: earlier runs are stored, and the same call
@@ -142,8 +142,8 @@ async function planRuns(
     const prepared = await prepare(spec.data);
     const { onto } = spec.estimates ?? {};
     checkRun(spec, prepared, onto && await prepare(onto));
-    const needed = sourcesOf(spec);
-    for (const source of needed) checkSource(spec, prepared, source, await prepare(source.data));
+    const needed = neededRuns(spec);
+    for (const source of needed) checkNeededRun(spec, prepared, source, await prepare(source.data));
     const id = runId(spec, prepared.corpusKey);
     const isWanted = !fresh || startedAnew.has(`${folders.runs} ${id}`);
     const stored = isWanted ? await findRun(folders, id, needWeights || fresh) : null;
@@ -205,8 +205,8 @@ async function trainRun(
   const backend = engineStatus()?.backend;
   if (backend === undefined) throw new Error("initEngine() must be called before runAll()");
   const { training, quantizedBits } = spec;
-  const sources = await loadSources(folders, spec, prepared, { cacheFolder });
-  const { frozenEncoder, data } = sources;
+  const needed = await loadNeeded(folders, spec, prepared, { cacheFolder });
+  const { frozenEncoder, data } = needed;
   let session: Session | null = null;
   let run: OpenRun | null = null;
   try {
@@ -250,7 +250,7 @@ async function trainRun(
         ...measureSource(prepared),
         ...await measureFullWindows(programs.evaluator, params, data, batchSize),
         ...await measureEmbedding(config, params, data, { batchSize, quantizedBits }),
-        ...await measureTokens(spec, estimated, { ...prepared, ...sources, heldOut: data.heldOut }),
+        ...await measureTokens(spec, estimated, { ...prepared, ...needed, heldOut: data.heldOut }),
       ];
       const weights = await formatWeights(session);
       const tokenizer = prepared.tokenizer && formatTokenizer(prepared.tokenizer);
@@ -260,7 +260,7 @@ async function trainRun(
   } finally {
     run?.close();
     if (session !== null) disposeSession(session);
-    sources.dispose();
+    needed.dispose();
   }
 }
 

@@ -35,7 +35,7 @@ export type RunSpec = Readonly<{
 }>;
 
 /** The runs that must have been trained before a run. */
-export function sourcesOf({ frozenEncoder, teacher, estimates }: RunSpec): RunSpec[] {
+export function neededRuns({ frozenEncoder, teacher, estimates }: RunSpec): RunSpec[] {
   return [frozenEncoder, teacher?.run, estimates?.shorter].filter((run) => run !== undefined);
 }
 

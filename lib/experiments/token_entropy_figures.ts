@@ -2,7 +2,8 @@
 
 import type { EstimatorName, WindowEstimates } from "../entropy/mod.ts";
 import type { BarRow, CurveRow, PointRow } from "../figures/mod.ts";
-import { linearRegression, mean, type MeanEstimate, meanInterval } from "../measure/mod.ts";
+import { linearRegression, mean } from "../measure/mod.ts";
+import { valueOverSeeds } from "./arm_summary.ts";
 import { prepareData } from "./data.ts";
 import type { TokenEntropyPreset } from "./entropy_presets.ts";
 import { type EstimateSet, ofSeed, setsOf, tokenPairs } from "./estimate_sets.ts";
@@ -18,9 +19,10 @@ import { fullWindows } from "./token_estimates.ts";
 
 /** The tokens whose estimates runs have recorded, window by window. */
 export async function estimatedTexts(
-  { data, windows }: TokenEntropyPreset,
+  { data, windows }: Pick<TokenEntropyPreset, "data" | "windows">,
+  { cacheFolder = PROJECT_FOLDERS.cache } = {},
 ): Promise<string[][]> {
-  const { tokenizer, training } = await prepareData(data, { cacheFolder: PROJECT_FOLDERS.cache });
+  const { tokenizer, training } = await prepareData(data, { cacheFolder });
   const { ids, contextLength } = fullWindows(training.heldOut, windows);
   return Array.from({ length: windows }, (_, row) =>
     Array.from(
@@ -67,9 +69,9 @@ export function regressionTable(
 }
 
 function withInterval(values: readonly number[]): string {
-  if (values.length === 1) return values[0]!.toFixed(3);
-  const { mean, interval }: MeanEstimate = meanInterval(values);
-  return `${mean.toFixed(3)} (${interval.low.toFixed(3)} to ${interval.high.toFixed(3)})`;
+  const { value, interval } = valueOverSeeds(values);
+  const ends = interval && ` (${interval[0].toFixed(3)} to ${interval[1].toFixed(3)})`;
+  return `${value.toFixed(3)}${ends ?? ""}`;
 }
 
 /** The tokens of a regression's first seed, and its line. */
@@ -110,7 +112,7 @@ export function wordPartBars(
     return Object.keys(bySeed[0]!).map((part) => ({
       group: PART_LABELS[part as keyof typeof PART_LABELS],
       arm: label,
-      ...valueOf(bySeed.map((means) => means[part as keyof typeof PART_LABELS])),
+      ...valueOverSeeds(bySeed.map((means) => means[part as keyof typeof PART_LABELS])),
     }));
   });
 }
@@ -120,12 +122,6 @@ const PART_LABELS = {
   later: "goes on with a word",
   other: "neither",
 } as const;
-
-function valueOf(values: readonly number[]): Pick<BarRow, "value" | "interval"> {
-  if (values.length === 1) return { value: values[0]! };
-  const { mean, interval } = meanInterval(values);
-  return { value: mean, interval: [interval.low, interval.high] };
-}
 
 /** How well second-order models say what the small causal model's loss would be. */
 export function secondOrderTable(

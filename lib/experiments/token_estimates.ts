@@ -14,7 +14,13 @@ import { sampleLength } from "../models/mod.ts";
 import type { WindowIds, Windows } from "../text/mod.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import type { TrainingConfig, TrainingData } from "../train/mod.ts";
-import { everyNth, pickWindows, type PreparedData, type PreparedText } from "./data.ts";
+import {
+  type DataSpec,
+  everyNth,
+  pickWindows,
+  type PreparedData,
+  type PreparedText,
+} from "./data.ts";
 import type { RunSpec } from "./run_spec.ts";
 
 /** Estimates of the tokens of full held-out windows: what figures over tokens are drawn from. */
@@ -55,7 +61,7 @@ export function fullWindows(heldOut: Windows, count: number): Windows {
  *   windows, and when the run's model cannot read the text of other windows.
  */
 export function checkEstimates(
-  { training: { model }, estimates }: RunSpec,
+  { training: { model }, estimates, data }: RunSpec,
   { tokenizer, training }: PreparedData,
   onto: PreparedData | undefined,
 ): void {
@@ -67,13 +73,23 @@ export function checkEstimates(
         `its context, found one on ${tokenizer === null ? "made sequences" : "packed samples"}`,
     );
   }
+  // The id has the content of the run's own corpus, and of the other one nothing but its name.
+  if (estimates.onto !== undefined && estimates.onto.corpus !== corpusOf(data)) {
+    throw new UserError(
+      `estimates.onto: expected the run's own corpus, found ${estimates.onto.corpus}`,
+    );
+  }
   fullWindows((onto?.training ?? training).heldOut, estimates.windows);
   const shorter = estimates.shorter?.training.model;
   for (const name of estimates.of) checkEstimator(name, model, { padId, shorter });
 }
 
+function corpusOf(data: DataSpec): string | null {
+  return "corpus" in data ? data.corpus : null;
+}
+
 /** What estimating needs beside the model that a run has trained. */
-export type EstimateSources = Readonly<{
+export type EstimateInputs = Readonly<{
   heldOut: Windows;
   /** The model's; null for made sequences. */
   tokenizer: Tokenizer | null;
@@ -87,7 +103,7 @@ export type EstimateSources = Readonly<{
 export async function measureTokens(
   { estimates, training: { batchSize } }: RunSpec,
   model: EstimatedModel,
-  { heldOut, tokenizer, shorter, onto }: EstimateSources,
+  { heldOut, tokenizer, shorter, onto }: EstimateInputs,
 ): Promise<EstimatesRecord[]> {
   if (estimates === undefined) return [];
   const { windows: count, of } = estimates;

@@ -19,6 +19,16 @@ export function tinyCorpus(): Record<string, string> {
   return { "corpus.jsonl": documents.map((text) => JSON.stringify({ text })).join("\n") };
 }
 
+/** Two hundred documents of one to four words, of which some fill a window of eight tokens. */
+export function shortDocuments(): Record<string, string> {
+  const words = tinyCorpus()["corpus.jsonl"]!.match(/[a-z]{3,}/g)!;
+  const documents = Array.from(
+    { length: 200 },
+    (_, i) => words.slice(4 * i, 4 * i + 1 + i % 4).join(" "),
+  );
+  return { "corpus.jsonl": documents.map((text) => JSON.stringify({ text })).join("\n") };
+}
+
 const VOCABULARY = 270;
 const CONTEXT = 8;
 

@@ -16,6 +16,7 @@ import {
   priceNats,
   roundedLosses,
   summarizeArms,
+  valueOverSeeds,
 } from "../../lib/experiments/arm_summary.ts";
 import { CLM, ZEROS } from "../../lib/experiments/baseline_arms.ts";
 import type { RunResult } from "../../lib/experiments/run.ts";
@@ -214,4 +215,13 @@ Deno.test("lossTable() has an arm a line, with its interval over seeds if there 
     { arm: EEM, parameters: 1064, "loss (nats)": 2, "± 95 %": halfWidth },
     { arm: CLM, parameters: 1000, "loss (nats)": 2.515, "± 95 %": "" },
   ]);
+});
+
+Deno.test("valueOverSeeds() is a mean, with Student's interval if there are several", () => {
+  const { value, interval } = valueOverSeeds([1, 2, 3]);
+  const half = 4.30265 / Math.sqrt(3); // Student's t of two degrees of freedom
+  assert.equal(value, 2);
+  assertNear(interval![0], 2 - half, "low", 1e-5);
+  assertNear(interval![1], 2 + half, "high", 1e-5);
+  assert.deepEqual(valueOverSeeds([7]), { value: 7 });
 });

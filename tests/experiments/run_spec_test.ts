@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import {
+  neededRuns,
   runId,
   type RunSpec,
-  sourcesOf,
   TRAINING_VERSION,
 } from "../../lib/experiments/run_spec.ts";
 import type { ModelConfig } from "../../lib/models/mod.ts";
@@ -191,16 +191,16 @@ Deno.test("runId() tells runs by what they take from others, and from which part
   assert.equal(new Set(specs.map((spec) => hashOf(runId(spec, KEY)))).size, specs.length);
 });
 
-Deno.test("sourcesOf() are the runs that must be there first", () => {
-  assert.deepEqual(sourcesOf(SPEC), []);
-  assert.deepEqual(sourcesOf({ ...SPEC, estimates: { windows: 1, of: ["loss"] } }), []);
+Deno.test("neededRuns() are the runs that must be there first", () => {
+  assert.deepEqual(neededRuns(SPEC), []);
+  assert.deepEqual(neededRuns({ ...SPEC, estimates: { windows: 1, of: ["loss"] } }), []);
   const all = { ...FROZEN, ...TAUGHT, ...ESTIMATING };
   const expected = [all.frozenEncoder, all.teacher!.run, all.estimates!.shorter];
-  const found = sourcesOf(all);
+  const found = neededRuns(all);
   assert.equal(found.length, 3);
   // The runs themselves, by which it is told what each is for.
   found.forEach((source, i) => assert.equal(source, expected[i]));
-  for (const one of [FROZEN, TAUGHT, ESTIMATING]) assert.equal(sourcesOf(one).length, 1);
+  for (const one of [FROZEN, TAUGHT, ESTIMATING]) assert.equal(neededRuns(one).length, 1);
 });
 
 Deno.test("runId() keeps the order of lists", () => {

@@ -26,23 +26,13 @@ import type { Layout } from "../../lib/text/mod.ts";
 import { livelyModel, refusal } from "../models/_tiny.ts";
 import { withFiles } from "../text/_temporary.ts";
 import { CONFIG, DATA, LENGTH, windows } from "../train/_tiny_training.ts";
-import { tinyCorpus, tinyLatentSpec, tinySpec } from "./_tiny.ts";
+import { shortDocuments, tinyCorpus, tinyLatentSpec, tinySpec } from "./_tiny.ts";
 import { optionsIn, refuses, twelveSteps, watchProgress } from "./_tiny_runs.ts";
 
 await initEngine({ backend: "wasm", log: () => {} });
 
 type Estimates = NonNullable<RunSpec["estimates"]>;
 type TinySpec = ReturnType<typeof tinySpec>;
-
-/** Two hundred documents of one to four words, of which some fill a window of eight tokens. */
-function shortDocuments(): Record<string, string> {
-  const words = tinyCorpus()["corpus.jsonl"]!.match(/[a-z]{3,}/g)!;
-  const documents = Array.from(
-    { length: 200 },
-    (_, i) => words.slice(4 * i, 4 * i + 1 + i % 4).join(" "),
-  );
-  return { "corpus.jsonl": documents.map((text) => JSON.stringify({ text })).join("\n") };
-}
 
 function estimating(spec: TinySpec, estimates: Estimates, layout: Layout = "packed"): TinySpec {
   return { ...spec, data: { ...spec.data, layout }, estimates };
@@ -292,6 +282,11 @@ Deno.test("checkEstimates() refuses what would fail once the run has been traine
       `its context, found one on ${found}`;
     const of = { windows: 1, of: ["loss"] } as const;
     assert.equal(refusal(check(of, packed, padded)), readsTexts("packed samples"));
+    const elsewhere = { ...eem.data, corpus: "elsewhere" };
+    assert.equal(
+      refusal(check({ ...of, onto: elsewhere }, padded, padded)),
+      "estimates.onto: expected the run's own corpus, found elsewhere",
+    );
     for (const padId of [null, 0]) {
       const sequences = { ...made, training: { ...made.training, padId } };
       assert.equal(refusal(check(of, sequences, padded)), readsTexts("made sequences"));

@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { disposeTree, initEngine, leavesOf, memory } from "../../lib/engine/mod.ts";
 import { secondOrderEntropies, tokenCrossEntropies } from "../../lib/entropy/mod.ts";
 import {
-  checkSource,
+  checkNeededRun,
   checkTeacher,
   type CorpusData,
-  loadSources,
+  loadNeeded,
   loadWeights,
   prepareData,
   publishRun,
@@ -74,7 +74,7 @@ Deno.test("checkTeacher() wants a teacher for models that learn numbers, and for
     });
   }));
 
-Deno.test("checkSource() names the run that does not fit, and what it is for", () => {
+Deno.test("checkNeededRun() names the run that does not fit, and what it is for", () => {
   const corpus = tinyCorpus()["corpus.jsonl"]!;
   const files = { "corpus.jsonl": corpus, "other.jsonl": corpus.replace("union", "onion") };
   return withFiles(files, async (folder) => {
@@ -88,7 +88,7 @@ Deno.test("checkSource() names the run that does not fit, and what it is for", (
     const prepared = await prepare(clm);
     const check = async (spec: RunSpec, source: RunSpec) => {
       const sourceData = await prepare(source);
-      return () => checkSource(spec, prepared, source, sourceData);
+      return () => checkNeededRun(spec, prepared, source, sourceData);
     };
     const teaching = (run: RunSpec): [RunSpec, RunSpec] => [
       { ...taught, teacher: { run, estimator: "loss" } },
@@ -161,7 +161,7 @@ function assertSameValues(found: Model, expected: Model): void {
   assert.deepEqual(valuesOf(found), valuesOf(expected));
 }
 
-Deno.test("loadSources() gives the teacher's estimates, the shorter model, the other data", () =>
+Deno.test("loadNeeded() gives the teacher's estimates, the shorter model, the other data", () =>
   withFiles(tinyCorpus(), async (folder) => {
     const options = optionsIn(folder);
     const clm = tinySpec(folder, "clm");
@@ -175,7 +175,7 @@ Deno.test("loadSources() gives the teacher's estimates, the shorter model, the o
     const { training: { train, heldOut, padId } } = prepared;
     const before = memory().numTensors;
 
-    const nothing = await loadSources(options.folders, clm, prepared, options);
+    const nothing = await loadNeeded(options.folders, clm, prepared, options);
     assert.deepEqual(
       [nothing.frozenEncoder, nothing.shorter, nothing.onto],
       [undefined, undefined, undefined],
@@ -185,7 +185,7 @@ Deno.test("loadSources() gives the teacher's estimates, the shorter model, the o
 
     const estimates = { windows: 1, of: ["two-window"], shorter, onto: clm.data } as const;
     const spec: RunSpec = { ...taughtSpec(folder), estimates };
-    const sources = await loadSources(options.folders, spec, prepared, options);
+    const sources = await loadNeeded(options.folders, spec, prepared, options);
     assertSameValues(sources.shorter!.params, short);
     assert.equal(sources.shorter!.config, shorter.training.model);
     assert.equal(sources.shorter!.padId, null);

@@ -35,8 +35,8 @@ export function checkTeacher(
   checkEstimator(teacher.estimator, teacher.run.training.model, { padId });
 }
 
-/** @throws UserError when a run that another needs, one of `sourcesOf`, does not fit it. */
-export function checkSource(
+/** @throws UserError when a run that another needs, one of `neededRuns`, does not fit it. */
+export function checkNeededRun(
   { training: { model }, frozenEncoder, teacher, estimates }: RunSpec,
   prepared: PreparedData,
   source: RunSpec,
@@ -76,7 +76,7 @@ export function checkSource(
 }
 
 /** What a run takes from the runs it needs. */
-export type RunSources = Readonly<{
+export type NeededParts = Readonly<{
   frozenEncoder: Backbone | undefined;
   shorter: EstimatedModel | undefined;
   onto: PreparedText | undefined;
@@ -86,12 +86,12 @@ export type RunSources = Readonly<{
 }>;
 
 /** Loads what finished runs give to another. */
-export async function loadSources(
+export async function loadNeeded(
   folders: StoreFolders,
   { training, frozenEncoder: encoderRun, teacher, estimates }: RunSpec,
   prepared: PreparedData,
   options: PrepareDataOptions,
-): Promise<RunSources> {
+): Promise<NeededParts> {
   const { corpusKey, training: data } = prepared;
   const { padId } = data;
   const named = (spec: RunSpec) => ({ id: runId(spec, corpusKey), spec });
@@ -102,21 +102,27 @@ export async function loadSources(
   });
   const rated = async ({ run, estimator }: NonNullable<RunSpec["teacher"]>) => {
     const model = await load(run);
-    const result = await withTeacher(data, estimator, model, training);
-    disposeTree(model.params);
-    return result;
+    try {
+      return await withTeacher(data, estimator, model, training);
+    } finally {
+      disposeTree(model.params);
+    }
   };
-  const frozenEncoder = encoderRun &&
-    await loadEncoder(folders, named(encoderRun), encoderConfig(training.model));
-  const shorter = estimates?.shorter && await load(estimates.shorter);
-  return {
-    frozenEncoder,
-    shorter,
-    onto: estimates?.onto && await prepareData(estimates.onto, options),
-    data: teacher === undefined ? data : await rated(teacher),
-    dispose: () => {
-      if (frozenEncoder !== undefined) disposeTree(frozenEncoder);
-      if (shorter !== undefined) disposeTree(shorter.params);
-    },
+  let frozenEncoder: Backbone | undefined;
+  let shorter: EstimatedModel | undefined;
+  const dispose = () => {
+    if (frozenEncoder !== undefined) disposeTree(frozenEncoder);
+    if (shorter !== undefined) disposeTree(shorter.params);
   };
+  try {
+    frozenEncoder = encoderRun &&
+      await loadEncoder(folders, named(encoderRun), encoderConfig(training.model));
+    shorter = estimates?.shorter && await load(estimates.shorter);
+    const onto = estimates?.onto && await prepareData(estimates.onto, options);
+    const ratedData = teacher === undefined ? data : await rated(teacher);
+    return { frozenEncoder, shorter, onto, data: ratedData, dispose };
+  } catch (error) {
+    dispose();
+    throw error;
+  }
 }
