@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { checkModelConfig } from "../lib/models/mod.ts";
+import { checkSource } from "../lib/text/mod.ts";
 
 const root = new URL("../", import.meta.url);
 const readme = await Deno.readTextFile(new URL("README.md", root));
@@ -31,6 +32,12 @@ Deno.test("README.md lists every task", async () => {
 Deno.test("README.md's CONFIG.json is a model's configuration", () => {
   const [, json] = /```json\n([^`]*)```/.exec(readme)!;
   assert.equal(checkModelConfig(JSON.parse(json!), "README.md").kind, "augmented");
+});
+
+Deno.test("README.md's sources of known entropy are descriptions that can be read", () => {
+  const [, lines] = /```jsonl\n([^`]*)```/.exec(readme)!;
+  const kinds = lines!.trim().split("\n").map((line) => checkSource(JSON.parse(line), "README.md"));
+  assert.equal(new Set(kinds.map(({ kind }) => kind)).size, 5);
 });
 
 Deno.test("README.md has no number left to be filled in", () => {

@@ -140,7 +140,7 @@ onEveryBackend(
       const place = await storeTextRun(folder, "clm-1", models.clm());
       const { records, bits } = await expectedBits(folder, "clm-1");
       const write = async (name: string) => {
-        const path = join(folder, "new", name);
+        const path = join(folder, name);
         const { code, stdout, stderr } = await runEntropy(
           ["--model", place, "--text", join(folder, "my.txt"), "--output", path, ...WASM],
         );
@@ -170,6 +170,12 @@ onEveryBackend(
           "nats",
         );
       };
+      const elsewhere = join(folder, "new", "a.csv");
+      const refused = await runEntropy(
+        ["--model", place, "--text", join(folder, "my.txt"), "--output", elsewhere, ...WASM],
+      );
+      assert.equal(refused.code, 1);
+      assert.match(refused.stderr, /^error: --output .*: expected an existing folder, found no /);
       const [lines, csv, arrow] = [
         await Deno.readTextFile(await write("a.jsonl")),
         await Deno.readTextFile(await write("b.csv")),

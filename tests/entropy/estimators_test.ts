@@ -138,8 +138,8 @@ const nextTokensNeeded = (name: string) => {
   };
 };
 const causalNeeded = (kind: string) =>
-  `predictive-entropy: expected a model of kind causal, found ${kind}; an augmented model has ` +
-  "been told the sequence that it predicts";
+  `predictive-entropy: expected a model of kind causal, found ${kind}; a model with a memory ` +
+  "has been told the sequence that it predicts";
 const secondOrderNeeded = (kind: string) =>
   `second-order: expected a model of kind second-order, found ${kind}; others learned no number ` +
   "of every token";
@@ -152,7 +152,7 @@ for (const padId of [PAD, null]) {
     assert.deepEqual(refusals("predictive-entropy", { padId }), {
       causal: null,
       augmented: causalNeeded("augmented"),
-      zeros: causalNeeded("augmented"),
+      zeros: null,
       autoencoder: causalNeeded("autoencoder"),
       "second-order": causalNeeded("second-order"),
     });

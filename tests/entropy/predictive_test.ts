@@ -169,7 +169,7 @@ onEveryBackend("predictive estimators refuse models that predict otherwise", asy
   const eem = estimated(AUGMENTED["mixer EEM"]);
   assert.equal(
     await refusalOf(() => predictiveEntropies(eem, windows)),
-    "predictive-entropy: expected a model of kind causal, found augmented; an augmented model has " +
+    "predictive-entropy: expected a model of kind causal, found augmented; a model with a memory has " +
       "been told the sequence that it predicts",
   );
   const autoencoding = estimated(autoencoder(mixer, mixer, "repeat"));

@@ -7,10 +7,14 @@ import {
   baselineSpecs,
   HANDOVER_PRESETS,
   handoverSpecs,
+  KNOWN_ENTROPY_PRESETS,
+  knownEntropySpecs,
   prepareData,
   PROJECT_FOLDERS,
   readPublishedRun,
   runId,
+  TOKEN_ENTROPY_PRESETS,
+  tokenEntropySpecs,
 } from "../../lib/experiments/mod.ts";
 import { withFiles } from "../text/_temporary.ts";
 
@@ -23,6 +27,8 @@ Deno.test("data/runs holds the runs of preset small, all of them and no others",
       ...baselineSpecs(BASELINE_PRESETS.small),
       ...autoencoderSpecs(AUTOENCODER_PRESETS.small),
       ...handoverSpecs(HANDOVER_PRESETS.small),
+      ...tokenEntropySpecs(TOKEN_ENTROPY_PRESETS.small),
+      ...knownEntropySpecs(KNOWN_ENTROPY_PRESETS.small),
     ];
     for (const spec of specs) {
       const data = JSON.stringify(spec.data);
