@@ -1,6 +1,6 @@
 /** Notebook 04's tables and the rows of its figures. */
 
-import type { EstimatorName, WindowEstimates } from "../entropy/mod.ts";
+import type { EstimatorName, WindowEstimates, WordPart } from "../entropy/mod.ts";
 import type { BarRow, CurveRow, PointRow } from "../figures/mod.ts";
 import { linearRegression, mean } from "../measure/mod.ts";
 import { valueOverSeeds } from "./arm_summary.ts";
@@ -110,18 +110,19 @@ export function wordPartBars(
   return bars.flatMap(({ label, arm, estimator }) => {
     const bySeed = setsOf(sets, arm, estimator).map((set) => wordPartMeans(set.values, texts));
     return Object.keys(bySeed[0]!).map((part) => ({
-      group: PART_LABELS[part as keyof typeof PART_LABELS],
+      group: WORD_PART_LABELS[part as WordPart],
       arm: label,
-      ...valueOverSeeds(bySeed.map((means) => means[part as keyof typeof PART_LABELS])),
+      ...valueOverSeeds(bySeed.map((means) => means[part as WordPart])),
     }));
   });
 }
 
-const PART_LABELS = {
+/** What tables and figures call the parts. */
+export const WORD_PART_LABELS = {
   first: "begins a word",
   later: "goes on with a word",
   other: "neither",
-} as const;
+} as const satisfies Record<WordPart, string>;
 
 /** How well second-order models say what the small causal model's loss would be. */
 export function secondOrderTable(

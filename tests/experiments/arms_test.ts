@@ -43,6 +43,16 @@ Deno.test("seedSpecs() take the encoder of the run of their own seed", () => {
   assert.deepEqual(specs.map((spec) => spec.quantizedBits), [[4], [4]]);
 });
 
+Deno.test("seedSpecs() take the teacher and the estimates of their own seed", () => {
+  const sources = new Map([5, 7].map((seed) => [seed, tinySpec("", "clm", { seed })]));
+  const teacher = (seed: number) => ({ run: sources.get(seed)!, estimator: "loss" } as const);
+  const estimates = (seed: number) =>
+    ({ windows: 3, of: ["two-window"], shorter: sources.get(seed)! }) as const;
+  const specs = seedSpecs({ ...ARM, teacher, estimates }, SIZES);
+  assert.deepEqual(specs.map((spec) => spec.teacher), [teacher(7), teacher(5)]);
+  assert.deepEqual(specs.map((spec) => spec.estimates), [estimates(7), estimates(5)]);
+});
+
 Deno.test("scaleSteps() shortens a preset and keeps its parts in proportion", () => {
   const { quick } = BASELINE_PRESETS;
   assert.equal(scaleSteps(quick, 1), quick);

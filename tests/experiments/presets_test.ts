@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { UserError } from "../../lib/errors.ts";
 import {
+  KNOWN_ENTROPY_PRESETS,
+  TOKEN_ENTROPY_PRESETS,
+} from "../../lib/experiments/entropy_presets.ts";
+import {
   AUTOENCODER_PRESETS,
   BASELINE_PRESETS,
   checkPreset,
@@ -63,13 +67,34 @@ Deno.test("the paper's preset of joins has its sizes", () => {
   assert.deepEqual(kernelSizes, [4, 8]);
 });
 
+/** Paper §4.3, §4.5, §4.7 and §7. */
+Deno.test("the paper's preset of token entropies has its sizes", () => {
+  const { data, windows, batchSize, peakRate, large, ...sizes } = TOKEN_ENTROPY_PRESETS.paper;
+  assert.deepEqual([data.vocabSize, data.contextLength, data.layout], [8000, 1024, "padded"]);
+  assert.equal(data.contextLength * batchSize, 65_536);
+  const { steps, warmupSteps, width, layerCount, headCount } = sizes;
+  assert.deepEqual([steps, warmupSteps, peakRate], [200_000, 500, 2e-4]);
+  assert.deepEqual([width, layerCount, headCount], [512, 16, 4]);
+  assert.equal(windows, 64);
+  assert.equal(sizes.embeddingSizes[0], 64);
+  assert.ok(large.vocabSize > data.vocabSize);
+});
+
+/** Paper §3.2: a quarter of a bit a token. */
+Deno.test("presets of known entropy pay for their embeddings as the paper does", () => {
+  for (const { embeddingSize, contextLength } of Object.values(KNOWN_ENTROPY_PRESETS)) {
+    assert.equal(4 * embeddingSize / contextLength, 0.25);
+  }
+});
+
 Deno.test("presets share their seeds, and the small ones have several", () => {
   for (const name of PRESETS) {
     const { seeds } = BASELINE_PRESETS[name];
     assert.equal(new Set(seeds).size, seeds.length);
     assert.equal(seeds.length, name === "quick" ? 1 : 3);
     const handover = Object.values(HANDOVER_PRESETS[name]);
-    for (const sizes of [AUTOENCODER_PRESETS[name], ...handover]) {
+    const entropy = [TOKEN_ENTROPY_PRESETS[name], KNOWN_ENTROPY_PRESETS[name]];
+    for (const sizes of [AUTOENCODER_PRESETS[name], ...handover, ...entropy]) {
       assert.deepEqual(sizes.seeds, seeds);
     }
   }

@@ -21,7 +21,8 @@ import { withFiles } from "../text/_temporary.ts";
 Deno.test("data/runs holds the runs of preset small, all of them and no others", () =>
   withFiles({}, async (folder) => {
     const keys = new Map<string, string>();
-    // Notebook 03 shows some of notebook 02's runs again.
+    // Notebook 03 shows some of notebook 02's runs again; runs that others need are not published,
+    // unless they are shown as well.
     const expected = new Set<string>();
     const specs = [
       ...baselineSpecs(BASELINE_PRESETS.small),

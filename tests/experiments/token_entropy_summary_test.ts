@@ -64,7 +64,15 @@ const PAPER: Readonly<Record<RegressionName, readonly [y: Side, x: Side, Paper, 
 function sideOf([arm, estimator, normalized]: Side, seed: number, from: number): number[][] {
   return Array.from({ length: PRESET.windows }, (_, window) => {
     const row = [1, 2, 3, 4, 5, 6, 7].map((position) =>
-      random({ family: "transformer", arm, estimator, seed, window, position })
+      random({
+        family: "transformer",
+        arm,
+        estimator,
+        seed,
+        data: PRESET.data,
+        window,
+        position,
+      })
     );
     const [least, most] = [Math.min(...row), Math.max(...row)];
     const scaled = normalized ? row.map((one) => (one - least) / (most - least)) : row;
