@@ -71,7 +71,7 @@ export const TOKEN_ENTROPY_PRESETS: Readonly<Record<PresetName, TokenEntropyPres
       heldOutWindows: 1024,
     },
     width: 512,
-    encoderWidth: 512,
+    encoderWidth: 256,
     layerCount: 16,
     embeddingSizes: [64, 256, 512],
     peakRate: 2e-4,
