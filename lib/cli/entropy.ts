@@ -61,9 +61,11 @@ const spec = {
   notes: [
     `Estimators: ${ESTIMATORS.slice(0, 5).join(", ")},`,
     `${ESTIMATORS.slice(5).join(", ")}.`,
-    "By default a causal model is read by its loss, an augmented one trained with --layout padded by",
-    "pad-shift, a second-order one by what it learned. Texts longer than a model's context are read in",
-    "windows that overlap by half. Without a terminal, or with NO_COLOR set, a line a token: text, bits.",
+    "By default a causal model is read by its loss, how unlikely each token was; predictive-entropy",
+    "says how uncertain the model was before it. Augmented models trained with --layout padded are",
+    "read by pad-shift, second-order ones (notebooks 04 and 05 train some) by what they learned.",
+    "Texts longer than a model's context are read in windows that overlap by half. Without a terminal,",
+    "or with NO_COLOR set, a line a token: text, bits.",
   ],
 } as const satisfies CommandSpec;
 
@@ -92,7 +94,10 @@ async function main(argv: readonly string[]): Promise<void> {
   }
   if (format === null) {
     const { records, unit } = entropies;
-    const shown = { colours: terminalColours(), unit: unit === null ? noUnit(entropies) : "bits" };
+    const shown = {
+      colours: terminalColours(),
+      ...(unit === null ? { unit: noUnit(entropies) } : { unit: "bits", ...BITS_SCALE }),
+    };
     console.log(`${terminalTokens(records, shown)}\n`);
   }
   console.log(formatSummary(entropies));
@@ -218,6 +223,17 @@ function asJson(entropies: TextEntropies) {
   };
 }
 
+/** One scale for all texts, so that a shade means the same: 12 bits are one chance in 4,096. */
+const BITS_SCALE = { low: 0, high: 12 } as const;
+
+/** What the numbers say of a token. */
+const MEANINGS: Readonly<Partial<Record<EstimatorName, string>>> = {
+  loss: "how unlikely each token was",
+  "predictive-entropy": "how uncertain the model was before each token",
+  "pad-shift": "how much the summed loss grows with each token",
+  "two-window": "of each window's last token; needs two models that are equally good",
+};
+
 /** Estimators whose sums leave out the bits of the embedding that the model was handed. */
 const UNPAID: readonly EstimatorName[] = ["loss", "pad-shift"];
 
@@ -230,8 +246,9 @@ function formatSummary(entropies: TextEntropies): string {
   const isGiven = runs.some(({ spec }) => embeddingSize(spec.training.model) > 0);
   const unpaid = isGiven && UNPAID.includes(estimator) ? ", embedding not paid for" : "";
   const models = runs.map(({ id }) => id).join(", ");
+  const meaning = estimator in MEANINGS ? `: ${MEANINGS[estimator]}` : "";
   return `${summary.tokens} tokens, ${summary.estimatedTokens} with an estimate: ${means} ` +
-    `(${estimator} of ${models}${unpaid})`;
+    `(${estimator}${meaning}, by ${models}${unpaid})`;
 }
 
 if (import.meta.main) await runCommand(main);

@@ -48,7 +48,7 @@ export function knownEntropyClaims(
         experiment,
         claim,
         metric: "rank correlation with exact entropy, estimate − exact surprisal",
-        unit: "",
+        unit: "rank corr.",
       },
       bySeed(estimator, ({ rankCorrelation, surprisalCorrelation: control }) =>
         rankCorrelation === null || control === null ? null : rankCorrelation - control),
@@ -85,9 +85,9 @@ export function knownEntropyClaims(
     row(
       {
         experiment: "§4.4",
-        claim: "occlusion (L1) does not follow a token's entropy",
+        claim: "occlusion (L1) does not follow a token's entropy, in either direction",
         metric: "size of the rank correlation with exact entropy",
-        unit: "",
+        unit: "rank corr.",
         direction: "none",
         margin: NO_CORRELATION,
       },

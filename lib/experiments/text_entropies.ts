@@ -124,6 +124,17 @@ export async function entropyTable(
   return estimateTable(await textEntropies(text, options));
 }
 
+/**
+ * The text that each token completes: joined, they are the whole text. A character that is cut into
+ * several tokens stands at the last of them.
+ */
+function completedTexts(records: readonly TokenEstimate[]): string[] {
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  return records.map(({ text, bytes }) =>
+    bytes === undefined ? text : decoder.decode(bytes, { stream: true })
+  );
+}
+
 /** Records of a text as the table that {@linkcode entropyTable} describes. */
 export function estimateTable(
   { records, unit }: Pick<TextEntropies, "records" | "unit">,
@@ -132,7 +143,7 @@ export function estimateTable(
   const column = <Value>(of: (record: TokenEstimate) => Value) => records.map(of);
   return table({
     position: column(({ position }) => position),
-    text: column(({ text }) => text),
+    text: completedTexts(records),
     id: column(({ id }) => id),
     ...(unit === "nats"
       ? {

@@ -49,12 +49,12 @@ export function tokenEntropyClaims(
     const isHalf = first.spec.isSecondHalf || second.spec.isSecondHalf;
     const of = (one: SeedRegression) => isHalf ? secondHalfRSquared(sets, one.spec) : one.rSquared;
     const metric = `R² of ${more} − R² of ${less}${isHalf ? ", second halves" : ""}`;
-    return row({ experiment, claim, metric, unit: "", paper }, minus(of(first), of(second)));
+    return row({ experiment, claim, metric, unit: "R²", paper }, minus(of(first), of(second)));
   };
   const none = (experiment: string, claim: string, name: RegressionName) => {
     const { spec, rSquared } = fits[name];
     const paper = spec.paper!.rSquared;
-    const text = { experiment, claim, metric: `R² of ${name}`, unit: "", paper } as const;
+    const text = { experiment, claim, metric: `R² of ${name}`, unit: "R²", paper } as const;
     return row({ ...text, direction: "none", margin: NO_FIT }, rSquared);
   };
   const squared = (shift: boolean) =>
@@ -76,7 +76,7 @@ export function tokenEntropyClaims(
       experiment: "E20",
       claim: "attributions decrease along the window",
       metric: "slope of mean L1 over positions, per position",
-      unit: "of the mean",
+      unit: "of the mean a position",
       paper: "decreases (80 samples)",
       direction: "negative",
     }, relativeSlopes(attribution)),
@@ -84,7 +84,7 @@ export function tokenEntropyClaims(
       experiment: "E20",
       claim: "the causal loss hardly changes along the window",
       metric: "slope of mean loss over positions, per position",
-      unit: "of the mean",
+      unit: "of the mean a position",
       paper: "little trend",
       direction: "none",
       margin: LITTLE_TREND / preset.data.contextLength,
