@@ -16,6 +16,10 @@ import { tinySpec } from "./_tiny.ts";
 export const OWN_TEXT =
   "the state of the union: 🙂 the states\nand the people — a state, the union.";
 
+/** What files may get wrong: characters of two to four bytes, line ends and separators. */
+export const HARD_TEXT =
+  'the café — naïve, "é";\r\nthe e\u0301tat: 👩\u200d🚀🇫🇷\t\n\nÅngström\'s union\u2028日本 🙂\n';
+
 export const VOCABULARY = 262;
 export const CONTEXT = 8;
 

@@ -17,6 +17,7 @@ import { withFiles } from "../text/_temporary.ts";
 import {
   CONTEXT,
   foldersIn,
+  HARD_TEXT,
   models,
   OWN_TEXT,
   storeTextRun,
@@ -147,9 +148,9 @@ onEveryBackend(
       const inBits = (nats: number | null) => nats === null ? null : nats / Math.log(2);
       assert.deepEqual(
         table.objects(),
-        records.map(({ position, text, id, estimate, standardError }) => ({
+        records.map(({ position, id, estimate, standardError }) => ({
           position,
-          text,
+          text: table.get("text", position),
           id,
           nats: estimate,
           bits: inBits(estimate),
@@ -157,9 +158,30 @@ onEveryBackend(
         })),
       );
       assert.ok(records.at(-1)!.standardError! > 0);
+      assert.equal(table.array("text").join(""), OWN_TEXT);
+      const hard = `\ufeff${HARD_TEXT}\ufeff`;
+      assert.equal((await entropyTable(hard, options)).array("text").join(""), hard);
     }),
   { only: ["cpu"] },
 );
+
+Deno.test("estimateTable() gives a cut character to the token that completes it", () => {
+  const encoder = new TextEncoder();
+  const [smile, accent] = [encoder.encode("🙂"), encoder.encode("é")];
+  const tokens = [
+    encoder.encode("\ufeffa\n"),
+    smile.subarray(0, 1),
+    smile.subarray(1, 3),
+    Uint8Array.of(smile[3]!, 0x62, accent[0]!),
+    accent.subarray(1),
+    encoder.encode("\r\n\t"),
+  ];
+  const records = tokens.map((bytes, position) => {
+    return { id: 5, text: "shown", position, estimate: 1, standardError: null, bytes };
+  });
+  const table = estimateTable({ records, unit: "nats" });
+  assert.deepEqual(table.array("text"), ["\ufeffa\n", "", "", "🙂b", "é", "\r\n\t"]);
+});
 
 Deno.test("estimateTable() of attributions has no bits", () => {
   const record = { id: 5, text: "a", position: 0, estimate: 2, standardError: 0.5 };
