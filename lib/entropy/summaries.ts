@@ -16,7 +16,7 @@ export type TextRecords = readonly TokenEstimate[];
 
 /** Means by place in the text, from its beginning. */
 export function summarizeByPosition(
-  texts: readonly TextRecords[],
+  texts: readonly (readonly Pick<TokenEstimate, "position" | "estimate">[])[],
 ): (Mean & Readonly<{ position: number }>)[] {
   return grouped(texts.flat(), ({ position }) => position)
     .map(({ key, ...mean }) => ({ position: key, ...mean }))
@@ -66,7 +66,7 @@ function isPartOfWord(text: string): boolean {
 
 /** Means by part of a word, in the order of {@linkcode WORD_PARTS}; parts without tokens are absent. */
 export function summarizeByWordPart(
-  texts: readonly TextRecords[],
+  texts: readonly (readonly Pick<TokenEstimate, "text" | "estimate">[])[],
 ): (Mean & Readonly<{ part: WordPart }>)[] {
   const placed = texts.flatMap((records) =>
     records.map(({ text, estimate }, at) => ({

@@ -254,7 +254,7 @@ export async function knownPositionCurves(
   const exact = await exactOf(results);
   const estimatedBy = longestSets(results, source, preset);
   const curve = (label: string, set: EstimateSet) =>
-    positionMeans([set]).map(({ position, mean }) => ({
+    positionMeans(set).map(({ position, mean }) => ({
       arm: label,
       seed: set.seed,
       x: position,

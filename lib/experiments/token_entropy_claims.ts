@@ -129,7 +129,7 @@ const LITTLE_TREND = 0.2;
 /** The slope of the mean estimate over positions, as a share of the mean, seed by seed. */
 function relativeSlopes(sets: readonly EstimateSet[]): number[] {
   return sets.map((set) => {
-    const points = positionMeans([set]);
+    const points = positionMeans(set);
     const values = points.map(({ mean }) => mean);
     const { slope } = linearRegression(points.map(({ position }) => position), values);
     return slope * values.length / values.reduce((sum, value) => sum + value, 0);

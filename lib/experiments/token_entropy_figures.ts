@@ -91,7 +91,7 @@ export function positionCurves(
 ): CurveRow[] {
   return curves.flatMap(({ label, arm, estimator }) =>
     setsOf(sets, arm, estimator).flatMap((set) =>
-      positionMeans([set]).map(({ position, mean }) => ({
+      positionMeans(set).map(({ position, mean }) => ({
         arm: label,
         seed: set.seed,
         x: position,
@@ -109,10 +109,12 @@ export function wordPartBars(
 ): BarRow[] {
   return bars.flatMap(({ label, arm, estimator }) => {
     const bySeed = setsOf(sets, arm, estimator).map((set) => wordPartMeans(set.values, texts));
-    return Object.keys(bySeed[0]!).map((part) => ({
-      group: WORD_PART_LABELS[part as WordPart],
+    // Seeds rate the same tokens: a part that is absent is so for all.
+    const parts = Object.keys(bySeed[0]!) as WordPart[];
+    return parts.map((part) => ({
+      group: WORD_PART_LABELS[part],
       arm: label,
-      ...valueOverSeeds(bySeed.map((means) => means[part as WordPart])),
+      ...valueOverSeeds(bySeed.map((means) => means[part]!)),
     }));
   });
 }

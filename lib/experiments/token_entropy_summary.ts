@@ -3,18 +3,12 @@
 import {
   type EstimatorName,
   minMaxNormalize,
+  summarizeByPosition,
+  summarizeByWordPart,
   type WindowEstimates,
   type WordPart,
-  wordPart,
 } from "../entropy/mod.ts";
-import {
-  bootstrapInterval,
-  type Interval,
-  linearRegression,
-  mean,
-  type MeanEstimate,
-  meanInterval,
-} from "../measure/mod.ts";
+import { bootstrapInterval, type Interval, linearRegression, mean } from "../measure/mod.ts";
 import { type EstimateSet, ofSeed, setsOf, type TokenPair, tokenPairs } from "./estimate_sets.ts";
 import type { TokenEntropyPreset } from "./entropy_presets.ts";
 import { ATTRIBUTIONS, tokenArm } from "./token_entropy_arms.ts";
@@ -162,23 +156,11 @@ function fit(pairs: readonly TokenPair[]) {
   return linearRegression(pairs.map(({ x }) => x), pairs.map(({ y }) => y));
 }
 
-/** A mean over windows at every position, and Student's interval over seeds where there are some. */
-export type PositionMean = Readonly<{
-  position: number;
-  mean: number;
-  estimate: MeanEstimate | null;
-}>;
-
-export function positionMeans(sets: readonly EstimateSet[]): PositionMean[] {
-  const length = sets[0]!.values[0]!.length;
-  return Array.from({ length }, (_, position) => position).flatMap((position) => {
-    const bySeed = sets.map(({ values }) =>
-      values.map((row) => row[position]!).filter((value) => value !== null)
-    ).filter((values) => values.length > 0).map((values) => mean(values));
-    if (bySeed.length < sets.length) return [];
-    const estimate = bySeed.length > 1 ? meanInterval(bySeed) : null;
-    return [{ position, mean: mean(bySeed), estimate }];
-  });
+/** Mean estimates at every position of windows, from those that have one. */
+export function positionMeans({ values }: EstimateSet) {
+  return summarizeByPosition(
+    values.map((row) => row.map((estimate, position) => ({ estimate, position }))),
+  );
 }
 
 /** Mean squared error of one estimate of the same tokens as another, seed by seed, nats². */
@@ -191,19 +173,15 @@ export function squaredErrors(
   );
 }
 
-/** Mean estimate of the tokens of each part of a word, over windows with the given texts. */
+/** Mean estimates by part of a word, over windows with the given texts; absent where there are none. */
 export function wordPartMeans(
   values: WindowEstimates,
   texts: readonly (readonly string[])[],
-): Record<WordPart, number> {
-  const of = (part: WordPart) =>
-    mean(values.flatMap((row, window) =>
-      row.filter((value, t) => {
-        const tokens = texts[window]!;
-        return value !== null && wordPart(tokens[t - 1] ?? null, tokens[t]!) === part;
-      })
-    ) as number[]);
-  return { first: of("first"), later: of("later"), other: of("other") };
+): Partial<Record<WordPart, number>> {
+  const records = values.map((row, window) =>
+    row.map((estimate, t) => ({ estimate, text: texts[window]![t]! }))
+  );
+  return Object.fromEntries(summarizeByWordPart(records).map(({ part, mean }) => [part, mean]));
 }
 
 /** How much higher the mean is where a word begins than where it goes on, seed by seed. */
@@ -213,6 +191,9 @@ export function wordPartGaps(
 ): number[] {
   return sets.map(({ values }) => {
     const { first, later } = wordPartMeans(values, texts);
+    if (first === undefined || later === undefined) {
+      throw new RangeError("expected tokens that begin words, and some that go on with them");
+    }
     return first - later;
   });
 }
