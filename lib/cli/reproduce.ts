@@ -58,9 +58,7 @@ async function main(argv: readonly string[]): Promise<number> {
   for (const name of names) {
     reported.push(await reproduceNotebook(environment, name, code, options));
   }
-  // Notebooks that were run by hand, or before, may have left claims of another preset.
-  const claims = (await readClaims(join(project.out, "results")))
-    .filter((claim) => claim.preset === options.preset);
+  const claims = await readClaims(join(project.out, "results"), options.preset);
   await writeFileAtomically(
     join(project.out, "results.json"),
     `${JSON.stringify(claims, null, 2)}\n`,

@@ -8,7 +8,7 @@
  * Legend: N tokens a window, B batch, S measurements a window.
  */
 
-import { type Compiler, disposeTree, jit, type Tensor, tensor, transpose } from "../engine/mod.ts";
+import { disposeTree, jit, type Tensor, tensor, transpose } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
 import {
   type AugmentedDecoder,
@@ -40,12 +40,9 @@ export type ModelWithMemory = Readonly<{
 export type EstimateOptions = Readonly<{
   /** Windows at a time, 16 by default; results depend on it by rounding alone. */
   batchSize?: number | undefined;
-  /** `graph` by default: few estimators run long enough to earn back what XLA takes to compile. */
-  compiler?: Compiler | undefined;
 }>;
 
-export const DEFAULT_BATCH_SIZE = 16;
-export const DEFAULT_COMPILER: Compiler = "graph";
+const DEFAULT_BATCH_SIZE = 16;
 
 /**
  * The model, or its configuration alone, known to have a memory.
@@ -135,13 +132,14 @@ export type RowInputs = (windows: readonly number[]) => Tensor[];
 export function compileMeasure<Name extends string, Params extends Model>(
   label: string,
   measure: Measure<Name, Params>,
-  { batchSize = DEFAULT_BATCH_SIZE, compiler = DEFAULT_COMPILER }: EstimateOptions = {},
+  { batchSize = DEFAULT_BATCH_SIZE }: EstimateOptions = {},
 ) {
   const measureBatch = jit(
     label,
     (params: Params, idsBN: Tensor, ...rowInputs: Tensor[]) =>
       measure(params, transpose(idsBN), ...rowInputs),
-    { compiler },
+    // Few estimators run long enough to earn back what XLA takes to compile.
+    { compiler: "graph" },
   );
   async function* measureWindows(
     params: Params,

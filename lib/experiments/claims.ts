@@ -123,9 +123,10 @@ export async function writeClaims(
 
 /**
  * Reads the rows of every `.json` file in a folder, by file name; none when there is no folder.
+ * @param preset Rows of other presets are left out: notebooks run by hand, or before, leave theirs.
  * @throws UserError when a file is no JSON or not a list of claims.
  */
-export async function readClaims(folder: string): Promise<readonly ClaimRow[]> {
+export async function readClaims(folder: string, preset: string): Promise<readonly ClaimRow[]> {
   const names: string[] = [];
   try {
     for await (const entry of Deno.readDir(folder)) {
@@ -138,7 +139,7 @@ export async function readClaims(folder: string): Promise<readonly ClaimRow[]> {
   for (const name of names.sort()) {
     rows.push(...parseClaims(await Deno.readTextFile(join(folder, name)), join(folder, name)));
   }
-  return rows;
+  return rows.filter((row) => row.preset === preset);
 }
 
 function parseClaims(text: string, source: string): readonly ClaimRow[] {

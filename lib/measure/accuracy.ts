@@ -9,8 +9,6 @@ export interface Accuracy {
   readonly bias: number;
   /** √ mean of (estimate − truth)²; the bias is part of it. */
   readonly rmse: number;
-  /** The same about the mean error: what is left when the bias is known and taken away. */
-  readonly spread: number;
   /** Spearman's; null where one side is constant and has no ranks. */
   readonly rankCorrelation: number | null;
   readonly count: number;
@@ -26,14 +24,11 @@ export function accuracy(estimates: ArrayLike<number>, truth: ArrayLike<number>)
     sum += error;
     squares += error ** 2;
   }
-  const bias = sum / count;
-  const meanSquare = squares / count;
   const varies = (values: ArrayLike<number>) =>
     Array.from(values).some((value) => value !== values[0]);
   return {
-    bias,
-    rmse: Math.sqrt(meanSquare),
-    spread: Math.sqrt(Math.max(0, meanSquare - bias ** 2)),
+    bias: sum / count,
+    rmse: Math.sqrt(squares / count),
     rankCorrelation: varies(estimates) && varies(truth)
       ? spearmanCorrelation(estimates, truth)
       : null,

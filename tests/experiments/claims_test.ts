@@ -64,12 +64,16 @@ Deno.test("validateClaims() names the row and the field that is wrong", () => {
 Deno.test("writeClaims() and readClaims() keep rows by notebook, replacing older ones", async () => {
   const folder = join(Deno.makeTempDirSync(), "results");
   try {
-    assert.deepEqual(await readClaims(folder), []);
+    assert.deepEqual(await readClaims(folder, row.preset), []);
     const second = { ...row, experiment: "E14" };
     await writeClaims(folder, "01_b", [second]);
     await writeClaims(folder, "00_a", [second, row]);
     await writeClaims(folder, "00_a", [row]);
-    assert.deepEqual(await readClaims(folder), [row, second]);
+    assert.deepEqual(await readClaims(folder, row.preset), [row, second]);
+    const other = { ...row, preset: "paper" };
+    await writeClaims(folder, "01_b", [other, second]);
+    assert.deepEqual(await readClaims(folder, row.preset), [row, second]);
+    assert.deepEqual(await readClaims(folder, "paper"), [other]);
     assert.deepEqual([...Deno.readDirSync(folder)].map((entry) => entry.name).toSorted(), [
       "00_a.json",
       "01_b.json",
@@ -78,7 +82,7 @@ Deno.test("writeClaims() and readClaims() keep rows by notebook, replacing older
     await assert.rejects(writeClaims(folder, "x.ipynb", [row]), UserError);
     await assert.rejects(writeClaims(folder, "x", [{ ...row, ours: NaN }]), /ours must be/);
     Deno.writeTextFileSync(join(folder, "02_c.json"), "[");
-    await assert.rejects(readClaims(folder), /02_c\.json is not JSON/);
+    await assert.rejects(readClaims(folder, row.preset), /02_c\.json is not JSON/);
   } finally {
     Deno.removeSync(join(folder, ".."), { recursive: true });
   }

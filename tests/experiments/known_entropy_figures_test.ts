@@ -93,7 +93,7 @@ const LABELS: Readonly<Record<string, string>> = {
 };
 
 Deno.test("accuracyBars() are means over seeds after the longest training, and their range", () => {
-  const control: Accuracy = { bias: 7, rmse: 8, spread: 9, rankCorrelation: null, count: 1 };
+  const control: Accuracy = { bias: 7, rmse: 8, rankCorrelation: null, count: 1 };
   const surprisal = { coin: control, chain: { ...control, bias: 17, rmse: 18 } };
   for (const column of ["bias", "rmse"] as const) {
     const bars = accuracyBars(ROWS, PRESET, column, surprisal);
