@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 const ranks: readonly (readonly string[])[] = [
   ["errors"],
   ["files", "random"],
+  ["cache_file"],
   ["engine", "tokenizer", "text"],
   ["layers"],
   ["models", "qat"],
@@ -23,7 +24,7 @@ const ranks: readonly (readonly string[])[] = [
 /** Folders that work without tensors, and all they may import. */
 const withoutTensors: Readonly<Record<string, readonly string[]>> = {
   tokenizer: ["errors", "files", "random"],
-  text: ["errors", "files", "random", "tokenizer"],
+  text: ["errors", "files", "random", "cache_file", "tokenizer"],
 };
 
 /** Where the environment may be read: the engine's choice of backend and a notebook's parameters. */

@@ -233,31 +233,37 @@ export function silu(x: Tensor): Tensor {
 
 /**
  * Softmax attention: queries `[B, H, T, E]`, keys and values `[B, H, S, E]` → `[B, H, T, E]`,
- * scaled by 1/√E. `bias` is added to the scores and broadcasts to `[B, H, T, S]`; a large negative
- * value hides a key.
+ * scaled by 1/√E.
+ *
+ * @param bias Added to the scores; broadcasts to `[B, H, T, S]`. A large negative value hides a key.
+ * @param keepBHTS Dropout (paper §5.2): multiplies the softmax weights before they meet the values,
+ *   0 or 1/(1 − rate). No gradient flows to it.
  */
 export function softmaxAttention(
   queryBHTE: Tensor,
   keyBHSE: Tensor,
   valueBHSE: Tensor,
   bias: Tensor,
+  keepBHTS?: Tensor,
 ): Tensor {
+  const drop = (weights: Tensor, keep?: Tensor) =>
+    keep === undefined ? weights : tf.mul(weights, keep);
   const scale = 1 / Math.sqrt(queryBHTE.shape.at(-1)!);
   return withGradient(
     ([query, key, value], save) => {
       const scores = tf.add(tf.mul(matMul(query!, key!, false, true), scale), bias);
       const weights = tf.softmax(scores);
-      save([query!, key!, value!, weights]);
-      return matMul(weights, value!);
+      save([query!, key!, value!, weights, ...(keepBHTS === undefined ? [] : [keepBHTS])]);
+      return matMul(drop(weights, keepBHTS), value!);
     },
-    (dy, [query, key, value, weights]) => {
-      const dWeights = matMul(dy, value!, false, true);
+    (dy, [query, key, value, weights, keep]) => {
+      const dWeights = drop(matMul(dy, value!, false, true), keep);
       const carried = tf.sum(tf.mul(dWeights, weights!), -1, true);
       const dScores = tf.mul(tf.mul(weights!, tf.sub(dWeights, carried)), scale);
       return [
         matMul(dScores, key!),
         matMul(dScores, query!, true, false),
-        matMul(weights!, dy, true, false),
+        matMul(drop(weights!, keep), dy, true, false),
       ];
     },
     [queryBHTE, keyBHSE, valueBHSE],

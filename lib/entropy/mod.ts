@@ -2,6 +2,7 @@
 
 export * from "./corpus_bound.ts";
 export * from "./ensemble.ts";
+export * from "./entropy_store.ts";
 export * from "./estimators.ts";
 export * from "./gradient_input.ts";
 export * from "./normalize.ts";

@@ -1,9 +1,9 @@
 /** Arms and seeds as run specifications. */
 
 import type { ModelConfig } from "../models/mod.ts";
-import { ADAMW_DEFAULTS } from "../train/mod.ts";
+import { ADAMW_DEFAULTS, type LossOptions } from "../train/mod.ts";
 import type { DataSpec } from "./data.ts";
-import type { RunSpec } from "./run_spec.ts";
+import type { RunSpec, Teacher } from "./run_spec.ts";
 
 /** How every run of an experiment is trained. */
 export type TrainingSizes = Readonly<{
@@ -12,6 +12,8 @@ export type TrainingSizes = Readonly<{
   warmupSteps: number;
   logEvery: number;
   evaluateEvery: number;
+  /** See `TrainingConfig`. */
+  evaluateTrain?: boolean;
   seeds: readonly number[];
 }>;
 
@@ -25,16 +27,18 @@ export type Arm = Readonly<{
   quantizedBits?: readonly number[];
   /** Gives the run of a seed whose encoder this arm takes over. */
   frozenEncoder?: (seed: number) => RunSpec;
-  /** Gives the run of a seed whose estimates this arm is trained on. */
-  teacher?: (seed: number) => NonNullable<RunSpec["teacher"]>;
+  /** Gives the numbers per token that the run of a seed is trained on. */
+  teacher?: (seed: number) => Teacher;
+  /** How what it descends on differs from the plain loss. */
+  loss?: LossOptions;
   /** What is estimated with the run of a seed. */
   estimates?: (seed: number) => NonNullable<RunSpec["estimates"]>;
 }>;
 
 /** One specification a seed: next to each other, so that the seeds share compiled functions. */
 export function seedSpecs(
-  { family, arm, model, data, peakRate, quantizedBits = [], ...needed }: Arm,
-  { batchSize, steps, warmupSteps, logEvery, evaluateEvery, seeds }: TrainingSizes,
+  { family, arm, model, data, peakRate, quantizedBits = [], loss = {}, ...needed }: Arm,
+  { batchSize, steps, warmupSteps, logEvery, evaluateEvery, evaluateTrain, seeds }: TrainingSizes,
 ): RunSpec[] {
   return seeds.map((seed) => ({
     arm,
@@ -49,6 +53,8 @@ export function seedSpecs(
       seed,
       logEvery,
       evaluateEvery,
+      ...(evaluateTrain && { evaluateTrain }),
+      ...loss,
     },
     ...(needed.frozenEncoder && { frozenEncoder: needed.frozenEncoder(seed) }),
     ...(needed.teacher && { teacher: needed.teacher(seed) }),

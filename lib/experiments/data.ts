@@ -28,20 +28,30 @@ import type { TrainingData } from "../train/mod.ts";
 
 export type DataSpec = CorpusData | LatentData | SourceData;
 
-/** Windows of a text. */
-export type CorpusData = Readonly<{
-  /** `sotu`, or the path of a file or folder. */
-  corpus: string;
-  /** The field of a .jsonl line that holds the text; `text` by default. */
-  textField?: string;
-  vocabSize: number;
-  unit: TextUnit;
-  layout: Layout;
-  /** N, tokens a window. */
-  contextLength: number;
-  /** How many held-out windows are evaluated, spread evenly over the held-out text. */
-  heldOutWindows: number;
+/** A fixed part of the training windows (paper §5.2); all of them without these. */
+export type TrainSubset = Readonly<{
+  /** How many windows, at even distances over all there are. */
+  trainWindows?: number;
+  /** Every other one of those: for models that rate what they have not seen. */
+  trainHalf?: "even" | "odd";
 }>;
+
+/** Windows of a text. */
+export type CorpusData =
+  & TrainSubset
+  & Readonly<{
+    /** `sotu`, or the path of a file or folder. */
+    corpus: string;
+    /** The field of a .jsonl line that holds the text; `text` by default. */
+    textField?: string;
+    vocabSize: number;
+    unit: TextUnit;
+    layout: Layout;
+    /** N, tokens a window. */
+    contextLength: number;
+    /** How many held-out windows are evaluated, spread evenly over the held-out text. */
+    heldOutWindows: number;
+  }>;
 
 /** Made sequences that carry a known number of bits; see lib/text/latent_sequences.ts. */
 export type LatentData = Readonly<{
@@ -69,19 +79,21 @@ export function latentData(
 }
 
 /** Sequences of a source whose entropy is known; see lib/text/sources/source.ts. */
-export type SourceData = Readonly<{
-  /** The description itself, so that a run is known by its content, not by a path. */
-  known: Source;
-  vocabSize: number;
-  layout: Layout;
-  contextLength: number;
-  /** A tenth of the sequences is held out; no more than these are evaluated. */
-  heldOutWindows: number;
-}>;
+export type SourceData =
+  & TrainSubset
+  & Readonly<{
+    /** The description itself, so that a run is known by its content, not by a path. */
+    known: Source;
+    vocabSize: number;
+    layout: Layout;
+    contextLength: number;
+    /** A tenth of the sequences is held out; no more than these are evaluated. */
+    heldOutWindows: number;
+  }>;
 
 export function sourceData(
   known: Source,
-  sizes: Pick<SourceData, "layout" | "contextLength" | "heldOutWindows">,
+  sizes: Omit<SourceData, "known" | "vocabSize">,
 ): SourceData {
   return { known, vocabSize: sourceVocabSize(known), ...sizes };
 }
@@ -113,11 +125,15 @@ export async function prepareData(
   if ("source" in spec) return prepareSequences(spec);
   if ("known" in spec) return prepareSource(spec);
   const { textField } = spec;
+  checkCount("heldOutWindows", spec.heldOutWindows);
   const corpus = await loadCorpus(spec.corpus, textField === undefined ? {} : { textField });
   const { vocabSize, unit, contextLength, layout, heldOutWindows } = spec;
   const tokenized = await prepareCorpus(corpus, { vocabSize, unit, ...options });
   const { tokenizer } = tokenized;
-  const train = makeWindows(tokenized.train, tokenizer, { contextLength, layout });
+  const train = trainSubset(
+    makeWindows(tokenized.train, tokenizer, { contextLength, layout }),
+    spec,
+  );
   const all = makeWindows(tokenized.heldOut, tokenizer, { contextLength, layout });
   const heldOut = everyNth(all, heldOutWindows);
   const bytes = heldOut.byteCounts.reduce((sum, count) => sum + count, 0);
@@ -155,7 +171,7 @@ function prepareSequences(
  * those out would give the rest another distribution than the source's.
  */
 function prepareSource(
-  { known, layout, contextLength, heldOutWindows }: SourceData,
+  { known, layout, contextLength, heldOutWindows, ...subset }: SourceData,
 ): PreparedData {
   checkCount("heldOutWindows", heldOutWindows);
   const count = Math.floor(known.length / contextLength);
@@ -168,12 +184,15 @@ function prepareSource(
   const heldOutCount = Math.max(1, Math.floor(count / 10));
   const process = sourceProcess(known);
   const random = createRandom(known.seed);
-  const train = sourceSequences(process, {
-    count: count - heldOutCount,
-    contextLength,
-    layout,
-    random: random.stream("train"),
-  });
+  const train = trainSubset(
+    sourceSequences(process, {
+      count: count - heldOutCount,
+      contextLength,
+      layout,
+      random: random.stream("train"),
+    }),
+    subset,
+  );
   const heldOut = sourceSequences(process, {
     count: Math.min(heldOutCount, heldOutWindows),
     contextLength,
@@ -189,6 +208,25 @@ function prepareSource(
     exact: (ids) => exactValues(process, ids, contextLength),
     entropyRateNats: process.entropyRateNats,
   };
+}
+
+/** @throws UserError when there are fewer windows than asked for. */
+function trainSubset(windows: Windows, { trainWindows, trainHalf }: TrainSubset): Windows {
+  const count = trainWindows ?? windows.count;
+  checkCount("trainWindows", count);
+  if (count > windows.count) {
+    throw new UserError(
+      `trainWindows: expected at most the ${windows.count} training windows of ` +
+        `${windows.contextLength} tokens that there are, found ${count}; ask for fewer or add text`,
+    );
+  }
+  const subset = everyNth(windows, count);
+  return trainHalf === undefined ? subset : pickWindows(subset, halfRows(subset, trainHalf));
+}
+
+/** The numbers of every other window. */
+export function halfRows({ count }: Pick<Windows, "count">, half: "even" | "odd"): number[] {
+  return [...Array(count).keys()].filter((row) => row % 2 === (half === "even" ? 0 : 1));
 }
 
 /**
@@ -230,7 +268,6 @@ export function scoredTokens(windows: Windows, padId: number): number {
 
 /** `count` windows at even distances; all of them where there are no more. */
 export function everyNth(windows: Windows, count: number): Windows {
-  checkCount("heldOutWindows", count);
   if (count >= windows.count) return windows;
   return pickWindows(
     windows,
@@ -238,7 +275,7 @@ export function everyNth(windows: Windows, count: number): Windows {
   );
 }
 
-function checkCount(field: string, count: number): void {
+function checkCount(field: "heldOutWindows" | "trainWindows", count: number): void {
   if (!Number.isInteger(count) || count < 1) {
     throw new UserError(`${field}: expected a positive integer, found ${count}`);
   }

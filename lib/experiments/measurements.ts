@@ -26,7 +26,15 @@ import { batchesInOrder, type Windows } from "../text/mod.ts";
 import { evaluate, type LossEvaluator, type TrainingData } from "../train/mod.ts";
 import { pickWindows, type PreparedData } from "./data.ts";
 
-export type MeasurementRecord = LossRecord | SourceRecord;
+export type MeasurementRecord = LossRecord | SourceRecord | TokenValuesRecord;
+
+/** What a loss form compared the training tokens with (paper §5.1). */
+export type TokenValuesRecord = Readonly<{
+  type: "measurement";
+  what: "token values";
+  /** Mean over the training tokens that have one: nats, or of attributions a share. */
+  meanValue: number;
+}>;
 
 /** A loss under other conditions than the evaluations' of training. */
 export type LossRecord =

@@ -1,38 +1,64 @@
 /**
  * The runs that a run needs: one whose encoder it takes over (paper §2.7), one whose estimates it is
- * trained on (§4.6), one of windows that are a token shorter (§4.2).
+ * trained on (§4.6) or compared with (§5.1), one of windows that are a token shorter (§4.2).
  */
 
 import { disposeTree } from "../engine/mod.ts";
 import { checkEstimator, checkWindowPair, type EstimatedModel } from "../entropy/mod.ts";
 import { UserError } from "../errors.ts";
-import { type Backbone, needsValues, sampleLength } from "../models/mod.ts";
-import type { TrainingData } from "../train/mod.ts";
+import { type Backbone, sampleLength } from "../models/mod.ts";
+import { needsTokenValues, type TrainingData } from "../train/mod.ts";
 import {
   prepareData,
   type PrepareDataOptions,
   type PreparedData,
   type PreparedText,
+  type TrainSubset,
 } from "./data.ts";
-import { runId, type RunSpec } from "./run_spec.ts";
+import { type ExactValueName, runId, type RunSpec, teacherRuns } from "./run_spec.ts";
 import type { StoreFolders } from "./run_store.ts";
-import { withTeacher } from "./token_estimates.ts";
-import { checkEncoder, encoderConfig, loadEncoder, loadWeights } from "./weights.ts";
+import { withTeacher } from "./token_values.ts";
+import { checkEncoder, encoderConfig, loadEncoder, loadWeights, weightsHash } from "./weights.ts";
 
-/** @throws UserError when a model that is trained on estimates has none, or another has some. */
+/**
+ * @throws UserError when a run that is trained on numbers per token has no teacher, or another has
+ *   one, and when the teacher cannot give them.
+ */
 export function checkTeacher(
-  { training: { model }, teacher }: RunSpec,
+  { training, teacher, data }: RunSpec,
   { padId }: TrainingData,
 ): void {
-  if (needsValues(model) !== (teacher !== undefined)) {
+  const { model, objective } = training;
+  const isNeeded = needsTokenValues(model, training);
+  if (isNeeded !== (teacher !== undefined)) {
+    const what = `a ${model.kind} model` + (objective ? ` with objective ${objective.form}` : "");
     throw new UserError(
-      needsValues(model)
-        ? "teacher: expected the run whose estimates the model is trained on, found none"
-        : `teacher: expected none for a ${model.kind} model, found one`,
+      isNeeded
+        ? `teacher: expected the run whose estimates ${what} is trained on, found none`
+        : `teacher: expected none for ${what}, found one`,
     );
   }
   if (teacher === undefined) return;
-  checkEstimator(teacher.estimator, teacher.run.training.model, { padId });
+  if ("exact" in teacher) return checkExact(teacher.exact, data);
+  for (const run of teacherRuns(teacher)) {
+    checkEstimator(teacher.estimator, run.training.model, { padId });
+  }
+  if (!("halves" in teacher)) return;
+  for (const half of ["even", "odd"] as const) {
+    const { trainHalf } = teacher.halves[half].data as TrainSubset;
+    if (trainHalf === half) continue;
+    throw new UserError(
+      `teacher.halves.${half}: expected a run on the ${half} training windows, found one on ` +
+        (trainHalf === undefined ? "all" : `the ${trainHalf} ones`),
+    );
+  }
+}
+
+function checkExact(name: ExactValueName, data: RunSpec["data"]): void {
+  const found = "known" in data ? data.known.kind : "no source of known entropy";
+  if ("known" in data && (name !== "corruption" || found === "corrupted-copy")) return;
+  const expected = name === "corruption" ? "a corrupted copy" : "a source of known entropy";
+  throw new UserError(`teacher: expected ${expected} for its exact ${name}, found ${found}`);
 }
 
 /** @throws UserError when a run that another needs, one of `neededRuns`, does not fit it. */
@@ -44,13 +70,10 @@ export function checkNeededRun(
 ): void {
   const other = source.training.model;
   const name = (role: string) => `${role} (${source.family} ${source.arm})`;
-  const role = source === frozenEncoder
-    ? "frozenEncoder"
-    : source === teacher?.run
-    ? "teacher"
-    : "shorter";
+  const isTeacher = teacherRuns(teacher).includes(source);
+  const role = source === frozenEncoder ? "frozenEncoder" : isTeacher ? "teacher" : "shorter";
   if (source === frozenEncoder) checkEncoder(name(role), other, encoderConfig(model));
-  if (source === teacher?.run && sampleLength(other) !== sampleLength(model)) {
+  if (isTeacher && sampleLength(other) !== sampleLength(model)) {
     throw new UserError(
       `${name(role)}: expected a model of ${sampleLength(model)} tokens a sample, found ${
         sampleLength(other)
@@ -80,8 +103,10 @@ export type NeededParts = Readonly<{
   frozenEncoder: Backbone | undefined;
   shorter: EstimatedModel | undefined;
   onto: PreparedText | undefined;
-  /** The run's data, with the teacher's estimates. */
+  /** The run's data, with the teacher's numbers. */
   data: TrainingData;
+  /** The mean of those numbers over the training tokens; null without a teacher. */
+  meanValue: number | null;
   dispose: () => void;
 }>;
 
@@ -92,22 +117,13 @@ export async function loadNeeded(
   prepared: PreparedData,
   options: PrepareDataOptions,
 ): Promise<NeededParts> {
-  const { corpusKey, training: data } = prepared;
-  const { padId } = data;
+  const { corpusKey, training: { padId } } = prepared;
   const named = (spec: RunSpec) => ({ id: runId(spec, corpusKey), spec });
   const load = async (spec: RunSpec): Promise<EstimatedModel> => ({
     config: spec.training.model,
     params: await loadWeights(folders, named(spec)),
     padId,
   });
-  const rated = async ({ run, estimator }: NonNullable<RunSpec["teacher"]>) => {
-    const model = await load(run);
-    try {
-      return await withTeacher(data, estimator, model, training);
-    } finally {
-      disposeTree(model.params);
-    }
-  };
   let frozenEncoder: Backbone | undefined;
   let shorter: EstimatedModel | undefined;
   const dispose = () => {
@@ -119,8 +135,14 @@ export async function loadNeeded(
       await loadEncoder(folders, named(encoderRun), encoderConfig(training.model));
     shorter = estimates?.shorter && await load(estimates.shorter);
     const onto = estimates?.onto && await prepareData(estimates.onto, options);
-    const ratedData = teacher === undefined ? data : await rated(teacher);
-    return { frozenEncoder, shorter, onto, data: ratedData, dispose };
+    const { data, meanValue } = teacher === undefined
+      ? { data: prepared.training, meanValue: null }
+      : await withTeacher({ training }, teacher, prepared, {
+        cacheFolder: options.cacheFolder,
+        keyOf: async (run) => `${named(run).id} ${await weightsHash(folders, named(run))}`,
+        load,
+      });
+    return { frozenEncoder, shorter, onto, data, meanValue, dispose };
   } catch (error) {
     dispose();
     throw error;

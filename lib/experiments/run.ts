@@ -2,10 +2,11 @@
 
 import { countElements, engineStatus } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
-import { checkModelSizes, embeddingSize } from "../models/mod.ts";
+import { checkModelSizes, embeddingSize, needsValues } from "../models/mod.ts";
 import { largestCode } from "../qat/mod.ts";
 import { formatTokenizer } from "../tokenizer/mod.ts";
 import {
+  checkLossOptions,
   checkSchedule,
   compilePrograms,
   disposeSession,
@@ -97,10 +98,14 @@ export async function runAll(
   try {
     for (const { spec, prepared, id, stored } of planned) {
       if (stored !== null || trained.has(id)) continue;
-      const { model, optimizer, batchSize, schedule } = spec.training;
+      const { model, optimizer, batchSize, schedule, objective, attentionDropout, penalties } =
+        spec.training;
       const { padId } = prepared.training;
       const isFrozen = spec.frozenEncoder !== undefined;
-      const key = JSON.stringify([model, isFrozen, optimizer, batchSize, padId, schedule.steps]);
+      const loss = [objective, attentionDropout, penalties];
+      const key = JSON.stringify(
+        [model, isFrozen, optimizer, batchSize, padId, schedule.steps, loss],
+      );
       if (programs?.key !== key) {
         programs?.value.dispose();
         programs = { key, value: compilePrograms(spec.training, { padId }) };
@@ -165,6 +170,7 @@ function checkRun(
   const { training: data } = prepared;
   checkModelSizes(training.model);
   checkSchedule(training.schedule);
+  checkLossOptions(training.model, training);
   checkTeacher(spec, data);
   checkEstimates(spec, prepared, onto);
   for (const bits of quantizedBits) largestCode(bits);
@@ -246,8 +252,12 @@ async function trainRun(
       const params = joinModel(session.state.params, session.frozen);
       const { model: config, batchSize } = training;
       const estimated = { config, params, padId: data.padId };
+      const { meanValue } = needed;
       const measured = [
         ...measureSource(prepared),
+        ...meanValue === null || needsValues(config)
+          ? []
+          : [{ type: "measurement", what: "token values", meanValue } as const],
         ...await measureFullWindows(programs.evaluator, params, data, batchSize),
         ...await measureEmbedding(config, params, data, { batchSize, quantizedBits }),
         ...await measureTokens(spec, estimated, { ...prepared, ...needed, heldOut: data.heldOut }),

@@ -6,6 +6,36 @@ import type { EstimatorName } from "../entropy/mod.ts";
 import type { TrainingConfig } from "../train/mod.ts";
 import type { CorpusData, DataSpec } from "./data.ts";
 
+/**
+ * Where the numbers per token come from that a model is trained on (paper §4.6) or that its losses
+ * are compared with (paper §5.1).
+ */
+export type Teacher =
+  & (
+    /** Another run's estimates. */
+    | Readonly<{ run: RunSpec; estimator: EstimatorName }>
+    /** Each window is rated by the run that was trained on the other half of the windows. */
+    | Readonly<{ halves: Readonly<{ even: RunSpec; odd: RunSpec }>; estimator: EstimatorName }>
+    /** The truth about a source of known entropy. */
+    | Readonly<{ exact: ExactValueName }>
+  )
+  & Readonly<{
+    /** What is done with the training windows' numbers, one after another; nothing by default. */
+    transforms?: readonly ValueTransform[];
+  }>;
+
+/**
+ * A token's exact entropy; its exact surprisal; the entropy for one who knows which tokens of a
+ * corrupted copy are corrupted, all nats.
+ */
+export type ExactValueName = "entropy" | "surprisal" | "corruption";
+
+/**
+ * Shuffled within each window; all tokens' mean in the place of each; put on a scale of 0 to 1
+ * window by window (paper §4.4).
+ */
+export type ValueTransform = "shuffled" | "mean" | "min-max";
+
 export type RunSpec = Readonly<{
   /** What is compared, e.g. `EEM, 4 numbers`; runs of an arm differ by seed only. */
   arm: string;
@@ -17,8 +47,7 @@ export type RunSpec = Readonly<{
   quantizedBits: readonly number[];
   /** The run whose trained encoder the model takes over and leaves as it is (paper §2.7). */
   frozenEncoder?: RunSpec;
-  /** The run whose estimates are the numbers per token that the model is trained on (paper §4.6). */
-  teacher?: Readonly<{ run: RunSpec; estimator: EstimatorName }>;
+  teacher?: Teacher;
   /** Estimates per token that are made once the run has ended. */
   estimates?: Readonly<{
     /** How many held-out windows, all without padding. */
@@ -36,7 +65,14 @@ export type RunSpec = Readonly<{
 
 /** The runs that must have been trained before a run. */
 export function neededRuns({ frozenEncoder, teacher, estimates }: RunSpec): RunSpec[] {
-  return [frozenEncoder, teacher?.run, estimates?.shorter].filter((run) => run !== undefined);
+  return [frozenEncoder, ...teacherRuns(teacher), estimates?.shorter]
+    .filter((run) => run !== undefined);
+}
+
+/** The runs whose estimates a teacher gives. */
+export function teacherRuns(teacher: Teacher | undefined): RunSpec[] {
+  if (teacher === undefined || "exact" in teacher) return [];
+  return "run" in teacher ? [teacher.run] : [teacher.halves.even, teacher.halves.odd];
 }
 
 /**
@@ -60,7 +96,7 @@ export function runId(spec: RunSpec, corpusKey: string): string {
     training,
     quantizedBits,
     ...(source && { frozenEncoder: idOf(source) }),
-    ...(teacher && { teacher: { ...teacher, run: idOf(teacher.run) } }),
+    ...(teacher && { teacher: { ...teacher, ...teacherIds(teacher, idOf) } }),
     ...(estimates && {
       estimates: {
         ...estimates,
@@ -72,6 +108,14 @@ export function runId(spec: RunSpec, corpusKey: string): string {
   const hash = createHash("sha256").update(content).digest("hex").slice(0, 12);
   const frozen = source === undefined ? "" : "-frozen";
   return `${words(training.model)}${frozen}-seed-${training.seed}-${hash}`;
+}
+
+/** The runs of a teacher by their ids, which hold no labels. */
+function teacherIds(teacher: Teacher, idOf: (run: RunSpec) => string): object {
+  if ("run" in teacher) return { run: idOf(teacher.run) };
+  if ("exact" in teacher) return {};
+  const { even, odd } = teacher.halves;
+  return { halves: { even: idOf(even), odd: idOf(odd) } };
 }
 
 /** A corpus counts by its content, which the key covers, not by where it lies. */

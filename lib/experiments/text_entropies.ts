@@ -217,7 +217,8 @@ function commonTokenizer(runs: readonly FoundRun[]): Tokenizer {
 /** A second-order model gives what its teacher gave. */
 function givesNats(estimator: EstimatorName, { config }: FoundRun): boolean {
   const { teacher } = config.spec;
-  return isInNats(estimator === "second-order" && teacher ? teacher.estimator : estimator);
+  if (estimator !== "second-order" || teacher === undefined) return isInNats(estimator);
+  return "exact" in teacher || isInNats(teacher.estimator);
 }
 
 function checkFinite(records: readonly TokenEstimate[]): void {

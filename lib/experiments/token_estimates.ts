@@ -1,4 +1,4 @@
-/** Estimates per token, made once a run has ended, and those that a teacher gives to training. */
+/** Estimates per token, made once a run has ended. */
 
 import {
   checkEstimator,
@@ -13,14 +13,7 @@ import { UserError } from "../errors.ts";
 import { sampleLength } from "../models/mod.ts";
 import type { WindowIds, Windows } from "../text/mod.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
-import type { TrainingConfig, TrainingData } from "../train/mod.ts";
-import {
-  type DataSpec,
-  everyNth,
-  pickWindows,
-  type PreparedData,
-  type PreparedText,
-} from "./data.ts";
+import { type DataSpec, pickWindows, type PreparedData, type PreparedText } from "./data.ts";
 import type { RunSpec } from "./run_spec.ts";
 
 /** Estimates of the tokens of full held-out windows: what figures over tokens are drawn from. */
@@ -160,27 +153,4 @@ async function estimateOnto(
 
 function short(values: WindowEstimates): WindowEstimates {
   return values.map((row) => row.map((value) => value && Number(value.toFixed(DIGITS))));
-}
-
-/**
- * The data with a teacher's estimates as the windows' values (paper §4.6), 0 where there is none:
- * pads and first tokens, which are not scored. Training windows are as many as the run reads, at
- * even distances: to rate the others would be for nothing.
- */
-export async function withTeacher(
-  data: TrainingData,
-  estimator: EstimatorName,
-  teacher: EstimatedModel,
-  { batchSize, schedule: { steps } }: TrainingConfig,
-): Promise<TrainingData> {
-  const rated = async (windows: Windows): Promise<Windows> => {
-    const estimates = await estimateWindows(estimator, teacher, windows, { batchSize });
-    const values = new Float32Array(windows.ids.length);
-    estimates.forEach((row, window) =>
-      row.forEach((value, t) => values[window * windows.contextLength + t] = value ?? 0)
-    );
-    return { ...windows, values };
-  };
-  const train = everyNth(data.train, steps * batchSize);
-  return { ...data, train: await rated(train), heldOut: await rated(data.heldOut) };
 }

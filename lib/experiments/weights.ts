@@ -1,5 +1,6 @@
 /** The trained model of a stored run. */
 
+import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { disposeTree } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
@@ -26,18 +27,34 @@ export async function loadWeights(
   { id, spec }: Pick<RunConfig, "id" | "spec">,
 ): Promise<Model> {
   const path = weightsPath(folders, id);
-  const bytes = await readFileIfPresent(path);
-  if (bytes === null) {
-    throw new UserError(
-      `${path}: expected the weights of a finished run, found none; published runs have records only: train it anew with --fresh`,
-    );
-  }
+  const bytes = await readWeights(path);
   const example = initModel(spec.training.model, createRandom(0));
   try {
     return restoreTree(example, parseSafetensors(bytes, path).tensors, path);
   } finally {
     disposeTree(example);
   }
+}
+
+/**
+ * SHA-256 (hexadecimal) of a finished run's weights: a run that was trained anew, elsewhere, may
+ * have others under the same id.
+ *
+ * @throws UserError when there are none.
+ */
+export async function weightsHash(
+  folders: Pick<StoreFolders, "runs">,
+  { id }: Pick<RunConfig, "id">,
+): Promise<string> {
+  return createHash("sha256").update(await readWeights(weightsPath(folders, id))).digest("hex");
+}
+
+async function readWeights(path: string): Promise<Uint8Array> {
+  const bytes = await readFileIfPresent(path);
+  if (bytes !== null) return bytes;
+  throw new UserError(
+    `${path}: expected the weights of a finished run, found none; published runs have records only: train it anew with --fresh`,
+  );
 }
 
 function ownEncoder(model: ModelConfig): BackboneConfig | null {

@@ -1,12 +1,15 @@
 import {
   add,
+  cast,
   concat,
   cos,
+  greaterEqual,
   matMul,
   minimum,
   mul,
   neg,
   ones,
+  randomUniform,
   reshape,
   sin,
   slice,
@@ -119,9 +122,27 @@ export function attentionMask(
 }
 
 /**
+ * Dropout of attention weights, in training alone (paper §5.2): after the softmax each is set to
+ * zero with probability `rate`, and the others are divided by 1 − rate, as PyTorch's dropout does.
+ */
+export type AttentionDropout = Readonly<{
+  /** In [0, 1). */
+  rate: number;
+  /** int32 `[2]`; what is dropped is a pure function of it. */
+  seed: Tensor;
+}>;
+
+/** What dropout multiplies weights by, 0 or 1/(1 − rate): the same on every backend. */
+function keepMask(shape: readonly number[], { rate, seed }: AttentionDropout): Tensor {
+  const isKept = greaterEqual(randomUniform(shape, seed, 0, 1), rate);
+  return mul(cast(isKept, "float32"), 1 / (1 - rate));
+}
+
+/**
  * Self-attention over x `[T, B, D]`.
  *
  * @param rotary Null where positions are told otherwise.
+ * @param dropout Of the attention weights; none by default.
  */
 export function attention(
   layer: Attention,
@@ -129,6 +150,7 @@ export function attention(
   headCount: number,
   rotary: RotaryTable | null,
   { bias, sees }: AttentionMask,
+  dropout?: AttentionDropout,
 ): Tensor {
   const [length, batch, width] = xTBD.shape as [number, number, number];
   const heads = (projection: Linear) =>
@@ -142,6 +164,7 @@ export function attention(
     placed(heads(layer.key)),
     heads(layer.value),
     bias,
+    dropout && keepMask([batch, headCount, length, length], dropout),
   );
   const attendedBHTE = sees === null ? mixedBHTE : mul(mixedBHTE, sees);
   const joinedTBD = reshape(transpose(attendedBHTE, [2, 0, 1, 3]), [length, batch, width]);

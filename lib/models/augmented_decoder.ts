@@ -185,7 +185,7 @@ export function decoderLogits(
     positionsBT?: Tensor,
   ) => {
     const { decoder } = params;
-    const statesTBD = hiddenStates(config.decoder, decoder, inputTBD, visibleBT, positionsBT);
+    const statesTBD = hiddenStates(config.decoder, decoder, inputTBD, visibleBT, { positionsBT });
     return linear(decoder.head, slice(statesTBD, [first, 0, 0], [length - 1, batch, width]));
   };
   switch (join) {

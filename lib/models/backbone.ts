@@ -21,6 +21,7 @@ import {
   TRANSFORMER_DEVIATION,
   type TransformerBlock,
   type TransformerConfig,
+  type TransformerOptions,
   type TransformerStack,
 } from "./transformer.ts";
 
@@ -97,23 +98,28 @@ export function embedTokens(backbone: Backbone, idsTB: Tensor): Tensor {
  *
  * @param visibleBT 1 for tokens, 0 for pads, null where nothing is padded. Mixers and LSTMs take
  *   pads for ordinary tokens and do not look at it (paper §2.1).
- * @param positionsBT Rotary positions of the slots, 0 … T−1 by default: they alone can be moved.
+ * @param options Of transformers alone; only rotary positions can be moved.
+ * @throws RangeError when a stack is given an option that it has not.
  */
 export function hiddenStates(
   config: BackboneConfig,
   stack: Stack,
   inputTBD: Tensor,
   visibleBT: Tensor | null,
-  positionsBT?: Tensor,
+  options: TransformerOptions = {},
 ): Tensor {
+  const { positionsBT, attentionDropout } = options;
   if (positionsBT !== undefined && !hasRelativePositions(config)) {
     throw new RangeError("positions can be given to a transformer with rotary positions alone");
+  }
+  if (attentionDropout !== undefined && config.architecture !== "transformer") {
+    throw new RangeError("attention dropout can be given to a transformer alone");
   }
   if (config.architecture === "mixer" && hasBlocks<MaskedMixerBlock>(stack, "mix")) {
     return maskedMixer(config, stack.blocks, inputTBD);
   }
   if (config.architecture === "transformer" && hasBlocks<TransformerBlock>(stack, "attention")) {
-    return transformer(config, stack, inputTBD, visibleBT, positionsBT);
+    return transformer(config, stack, inputTBD, visibleBT, options);
   }
   if (config.architecture === "lstm" && hasBlocks<Lstm>(stack, "hidden")) {
     return recurrent(stack.blocks, inputTBD);

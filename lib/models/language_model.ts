@@ -2,6 +2,8 @@
 
 import {
   cast,
+  logSumExp,
+  mean,
   mul,
   notEqual,
   reshape,
@@ -13,6 +15,7 @@ import {
   transpose,
 } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
+import type { AttentionDropout } from "../layers/mod.ts";
 import type { Random } from "../random.ts";
 import { type AugmentedDecoderConfig, joinedSize } from "./augmented_config.ts";
 import {
@@ -55,6 +58,13 @@ export type BatchOptions =
     padId: number | null;
     /** The number of every token, `[B, N]`, which second-order models learn and others ignore. */
     valuesBN?: Tensor;
+    /**
+     * For training alone: drops attention weights of a causal transformer (paper §5.2). Every step
+     * needs a seed of its own; {@linkcode TransformerOptions} says how layers share it.
+     */
+    attentionDropout?: AttentionDropout;
+    /** Also gives `uniformTB`; not of second-order models. */
+    uniform?: boolean;
   }>
   & AugmentedOptions;
 
@@ -70,6 +80,8 @@ export type TokenLosses = {
    * the first token behind pads either.
    */
   scoredTB: Tensor;
+  /** Mean of −ln p over the whole vocabulary, nats, if it was asked for: `[S, B]`. */
+  uniformTB?: Tensor;
 };
 
 /** @throws UserError when the sizes of a configuration do not fit each other. */
@@ -89,6 +101,24 @@ export function initModel(config: ModelConfig, random: Random): Model {
 /** Whether a model learns a number of every token, `valuesBN`, and not the tokens. */
 export function needsValues(config: ModelConfig): config is SecondOrderConfig {
   return config.kind === "second-order";
+}
+
+/**
+ * @throws UserError for a model other than a causal transformer, the only one with attention
+ *   dropout, and for a rate outside [0, 1).
+ */
+export function checkAttentionDropout(config: ModelConfig, rate: number): void {
+  const found = config.kind === "causal" ? `a causal ${config.backbone.architecture}` : config.kind;
+  if (config.kind !== "causal" || config.backbone.architecture !== "transformer") {
+    throw new UserError(
+      `attention dropout: expected a causal model of architecture transformer, found ${found}`,
+    );
+  }
+  if (!(rate >= 0 && rate < 1)) {
+    throw new UserError(
+      `attention dropout: expected a rate of at least 0 and below 1, found ${rate}`,
+    );
+  }
 }
 
 /** The stacks of a model, encoder first. */
@@ -138,18 +168,20 @@ export function visibleTokens(idsNB: Tensor, padId: number | null): Tensor | nul
 /**
  * Logits `[S, B, V]` for the last S of ids int32 `[N, B]`: N − 1 tokens, autoencoders' N.
  *
- * @throws UserError for second-order models, which have none.
+ * @throws UserError for second-order models, which have none, and for attention dropout that
+ *   {@linkcode checkAttentionDropout} refuses.
  */
 export function modelLogits(
   config: ModelConfig,
   params: Model,
   idsNB: Tensor,
-  { padId, ...options }: BatchOptions,
+  { padId, attentionDropout, ...options }: BatchOptions,
 ): Tensor {
+  if (attentionDropout !== undefined) checkAttentionDropout(config, attentionDropout.rate);
   const visibleBN = visibleTokens(idsNB, padId);
   switch (config.kind) {
     case "causal":
-      return causalLogits(config, params as CausalModel, idsNB, visibleBN);
+      return causalLogits(config, params as CausalModel, idsNB, visibleBN, attentionDropout);
     case "autoencoder":
       return autoencoderLogits(config, params as Autoencoder, idsNB, visibleBN);
     case "augmented":
@@ -166,7 +198,8 @@ export function modelLogits(
  * Cross-entropy of every scored token, in nats, or the squared error of a second-order model's
  * estimate of it, in nats²; ids int32 `[B, N]`, row by row as in a batch.
  *
- * @throws UserError when the samples' length is not the model's context.
+ * @throws UserError when the samples' length is not the model's context, and for attention dropout
+ *   that {@linkcode checkAttentionDropout} refuses.
  * @throws RangeError when a second-order model is given no `valuesBN`.
  */
 export function tokenLosses(
@@ -188,27 +221,38 @@ export function tokenLosses(
   const logits = modelLogits(config, params, idsNB, options);
   const scored = logits.shape[0]!;
   const targetsTB = slice(idsNB, [length - scored, 0], [scored, batch]);
-  const rows = softmaxCrossEntropy(
-    reshape(logits, [-1, logits.shape.at(-1)!]),
-    reshape(targetsTB, [-1]),
-  );
+  const logitsRV = reshape(logits, [-1, logits.shape.at(-1)!]);
+  const rows = softmaxCrossEntropy(logitsRV, reshape(targetsTB, [-1]));
   const scoredTB = cast(notEqual(targetsTB, options.padId ?? -1), "float32");
-  return { lossTB: mul(reshape(rows, [scored, batch]), scoredTB), scoredTB };
+  const losses = { lossTB: mul(reshape(rows, [scored, batch]), scoredTB), scoredTB };
+  if (!options.uniform) return losses;
+  const uniformTB = reshape(sub(logSumExp(logitsRV, 1), mean(logitsRV, 1)), [scored, batch]);
+  return { ...losses, uniformTB };
+}
+
+/**
+ * 1 for targets 1 … N − 1 that are tokens and follow a token, `[N−1, B]`: those that estimators
+ * have an estimate of (lib/entropy).
+ */
+export function tokensAfterTokens(idsNB: Tensor, padId: number | null): Tensor {
+  const [length, batch] = idsNB.shape as [number, number];
+  const isTokenNB = cast(notEqual(idsNB, padId ?? -1), "float32");
+  const part = (first: number) => slice(isTokenNB, [first, 0], [length - 1, batch]);
+  return mul(part(0), part(1));
 }
 
 function squaredErrors(
   config: SecondOrderConfig,
   params: SecondOrderModel,
   idsNB: Tensor,
-  { padId, valuesBN }: BatchOptions,
+  { padId, valuesBN, attentionDropout }: BatchOptions,
 ): TokenLosses {
+  if (attentionDropout !== undefined) checkAttentionDropout(config, attentionDropout.rate);
   if (valuesBN === undefined) {
     throw new RangeError("a second-order model: expected valuesBN to learn, found none");
   }
   const estimatesTB = secondOrderEstimates(config, params, idsNB, visibleTokens(idsNB, padId));
-  const shape = estimatesTB.shape as [number, number];
-  const targetsTB = slice(transpose(valuesBN), [1, 0], shape);
-  const isTokenNB = cast(notEqual(idsNB, padId ?? -1), "float32");
-  const scoredTB = mul(slice(isTokenNB, [0, 0], shape), slice(isTokenNB, [1, 0], shape));
+  const targetsTB = slice(transpose(valuesBN), [1, 0], estimatesTB.shape as [number, number]);
+  const scoredTB = tokensAfterTokens(idsNB, padId);
   return { lossTB: mul(square(sub(estimatesTB, targetsTB)), scoredTB), scoredTB };
 }

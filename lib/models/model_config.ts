@@ -13,7 +13,7 @@
  *
  * A model:
  *
- *     { "kind": "causal", "backbone": STACK }                                        (paper §2.4)
+ *     { "kind": "causal", "backbone": STACK, "headBias"? = false }             (paper §2.4, §5.1)
  *     { "kind": "autoencoder", "encoder": STACK, "decoder": STACK,                   (paper §2.5)
  *       "expansion": "repeat" | "unroll", "embeddingSize"?: none without down and up,
  *       "embedding"? = "outer" | "inner", "readPosition"? = -1 | -2 }
@@ -109,7 +109,11 @@ const MEMORIES: Readonly<Record<string, Fields>> = {
 };
 
 const MODELS: Readonly<Record<string, Fields>> = {
-  causal: { kind: tag, backbone: required(stack) } satisfies FieldsOf<CausalModelConfig>,
+  causal: {
+    kind: tag,
+    backbone: required(stack),
+    headBias: optional(boolean),
+  } satisfies FieldsOf<CausalModelConfig>,
   autoencoder: {
     kind: tag,
     encoder: required(stack),

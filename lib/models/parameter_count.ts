@@ -8,7 +8,8 @@ import type { ModelConfig } from "./language_model.ts";
 export function parameterCount(config: ModelConfig): number {
   switch (config.kind) {
     case "causal":
-      return embedding(config.backbone) + stack(config.backbone) + head(config.backbone);
+      return embedding(config.backbone) + stack(config.backbone) + head(config.backbone) +
+        (config.headBias ? config.backbone.vocabSize : 0);
     case "autoencoder":
       return autoencoder(config);
     case "augmented":

@@ -14,10 +14,11 @@
  * Legend: T positions, B batch, D width, H heads.
  */
 
-import { add, expandDims, rmsNorm, type Tensor } from "../engine/mod.ts";
+import { add, expandDims, rmsNorm, type Tensor, tensor } from "../engine/mod.ts";
 import {
   type Attention,
   attention,
+  type AttentionDropout,
   attentionMask,
   type GatedFeedForward,
   gatedFeedForward,
@@ -83,18 +84,28 @@ export function initTransformer(config: TransformerConfig, random: Random): Tran
   };
 }
 
+export type TransformerOptions = Readonly<{
+  /** The rotary position of every slot, `[B, T]`; 0 … T−1 by default. */
+  positionsBT?: Tensor | undefined;
+  /**
+   * Dropout of every layer's attention weights, in training alone (paper §5.2). Layer l has the seed
+   * `[seed₀ + l, seed₁]`, so that the seeds of two batches must differ in seed₁, or in seed₀ by at
+   * least the number of layers.
+   */
+  attentionDropout?: AttentionDropout | undefined;
+}>;
+
 /**
  * Embedded tokens `[T, B, D]` → hidden states `[T, B, D]`, the final norm included.
  *
  * @param visibleBT 1 for tokens, 0 for pads; null where nothing is padded.
- * @param positionsBT The rotary position of every slot; 0 … T−1 by default.
  */
 export function transformer(
   { width, headCount, causal = true }: TransformerConfig,
   { positions, blocks, finalNorm }: Readonly<TransformerStack>,
   embeddedTBD: Tensor,
   visibleBT: Tensor | null,
-  positionsBT?: Tensor,
+  { positionsBT, attentionDropout }: TransformerOptions = {},
 ): Tensor {
   const length = embeddedTBD.shape[0]!;
   const mask = attentionMask(length, visibleBT, { causal });
@@ -104,10 +115,15 @@ export function transformer(
   let xTBD = positions === undefined
     ? embeddedTBD
     : add(embeddedTBD, expandDims(positions.weight, 1));
-  for (const { norm1, attention: heads, norm2, feedForward } of blocks) {
+  for (const [layer, { norm1, attention: heads, norm2, feedForward }] of blocks.entries()) {
     const normal1TBD = rmsNorm(xTBD, norm1.weight);
-    xTBD = add(xTBD, attention(heads, normal1TBD, headCount, rotary, mask));
+    const dropout = attentionDropout && dropoutOfLayer(attentionDropout, layer);
+    xTBD = add(xTBD, attention(heads, normal1TBD, headCount, rotary, mask, dropout));
     xTBD = add(xTBD, gatedFeedForward(feedForward, rmsNorm(xTBD, norm2.weight)));
   }
   return finalNorm === undefined ? xTBD : rmsNorm(xTBD, finalNorm.weight);
+}
+
+function dropoutOfLayer({ rate, seed }: AttentionDropout, layer: number): AttentionDropout {
+  return { rate, seed: add(seed, tensor([layer, 0], [2], "int32")) };
 }

@@ -5,6 +5,7 @@
 
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { littleEndian, readCacheFile, writeCacheFile } from "../cache_file.ts";
 import { UserError } from "../errors.ts";
 import {
   formatTokenizer,
@@ -12,7 +13,6 @@ import {
   type Tokenizer,
   trainTokenizer,
 } from "../tokenizer/mod.ts";
-import { readCacheFile, writeCacheFile } from "./_cache_file.ts";
 import type { Corpus } from "./corpus.ts";
 import type { TextDocument } from "./document.ts";
 import { splitParagraphs, splitSentences } from "./paragraphs.ts";
@@ -128,11 +128,6 @@ function unpackSides(bytes: Uint8Array, vocabSize: number): TokenizedDocuments[]
     const ids = take(vocabSize <= 65536 ? new Uint16Array(tokens) : new Int32Array(tokens));
     return { ids, offsets, byteCount, vocabSize };
   });
-}
-
-/** The numbers' own bytes: every machine Deno runs on is little-endian. */
-function littleEndian(numbers: Int32Array | Uint16Array): Uint8Array {
-  return new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
 }
 
 /** Both sides in units; a part of a document that was trained on is not held out. */

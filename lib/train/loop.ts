@@ -1,6 +1,6 @@
 /** The training loop: an async generator of records over a session that its caller can save. */
 
-import { disposeTree } from "../engine/mod.ts";
+import { disposeTree, tensor } from "../engine/mod.ts";
 import {
   type Backbone,
   type BatchOptions,
@@ -17,28 +17,39 @@ import { batchTensors } from "./batch.ts";
 import { compileEvaluator, evaluate, type LossEvaluator } from "./evaluate.ts";
 import { checkSchedule, learningRate, type Schedule } from "./schedule.ts";
 import {
+  checkLossOptions,
   compileTrainStep,
   type Frozen,
   joinModel,
+  type LossOptions,
+  needsTokenValues,
+  type StepBatch,
   type Trainable,
   type TrainStep,
 } from "./step.ts";
 
 /** Everything that decides a run's numbers, apart from the data. */
-export type TrainingConfig = Readonly<{
-  model: ModelConfig;
-  optimizer: AdamWConfig;
-  schedule: Schedule;
-  batchSize: number;
-  /** Decides initialization and data order, each by a stream of its own. */
-  seed: number;
-  /** Steps between train records. */
-  logEvery: number;
-  /** Steps between evaluations; the last step is always evaluated. */
-  evaluateEvery: number;
-}>;
+export type TrainingConfig =
+  & LossOptions
+  & Readonly<{
+    model: ModelConfig;
+    optimizer: AdamWConfig;
+    schedule: Schedule;
+    batchSize: number;
+    /** Decides initialization, data order and dropout, each by a stream of its own. */
+    seed: number;
+    /** Steps between train records. */
+    logEvery: number;
+    /** Steps between evaluations; the last step is always evaluated. */
+    evaluateEvery: number;
+    /** Evaluations are of the training windows too: for the generalization gap (paper §5.2). */
+    evaluateTrain?: boolean;
+  }>;
 
-/** Windows have `values` where the model learns them, and no others. */
+/**
+ * Windows have `values` where the model learns them, those of training also where the loss form
+ * compares with them, and no others.
+ */
 export type TrainingData = Readonly<{
   train: Windows;
   heldOut: Windows;
@@ -55,7 +66,7 @@ export type TrainingRecord =
     type: "train";
     step: number;
     tokens: number;
-    /** Mean over the steps since the last train record. */
+    /** What training descends on, mean over the steps since the last train record. */
     lossNats: number;
     gradientNorm: number;
     learningRate: number;
@@ -67,6 +78,8 @@ export type TrainingRecord =
     tokens: number;
     lossNats: number;
     scoredTokens: number;
+    /** The same loss over all training windows, if asked for. */
+    trainLossNats?: number;
   }>
   | Readonly<{ type: "end"; step: number; tokens: number; reason: EndReason }>;
 
@@ -84,11 +97,13 @@ const XLA_STEPS = 200;
  * kernels too.
  */
 export function compilePrograms(
-  { model, optimizer, schedule }: Pick<TrainingConfig, "model" | "optimizer" | "schedule">,
+  { model, optimizer, schedule, ...lossOptions }:
+    & Pick<TrainingConfig, "model" | "optimizer" | "schedule">
+    & LossOptions,
   options: BatchOptions,
 ): Programs {
   const compiler = isRecurrent(model) || schedule.steps < XLA_STEPS ? "graph" : "xla";
-  const step = compileTrainStep(model, options, optimizer, compiler);
+  const step = compileTrainStep(model, options, optimizer, compiler, lossOptions);
   const evaluator = compileEvaluator(model, options, "graph");
   return {
     step,
@@ -176,7 +191,8 @@ export async function* train(
 ): AsyncGenerator<TrainingRecord, void, void> {
   const { schedule, batchSize, optimizer } = config;
   checkSchedule(schedule);
-  checkValues(config.model, data);
+  checkLossOptions(config.model, config);
+  checkValues(config, data);
   const { contextLength } = data.train;
   const tokensPerStep = batchSize * contextLength;
   const batches = new BatchIterator(data.train, {
@@ -184,6 +200,10 @@ export async function* train(
     seed: createRandom(config.seed).stream("data order").bits(),
     position: session.position,
   });
+  // Evaluation is plain: it does not look at what a loss form compares with.
+  const { values: _, ...plainWindows } = data.train;
+  const seenWindows = needsValues(config.model) ? data.train : plainWindows;
+  const dropoutKey = createRandom(config.seed).stream("dropout").bits();
   const at = () => ({ step: session.step, tokens: session.step * tokensPerStep });
   let lastTurn = performance.now();
   let intervalStart = performance.now();
@@ -192,9 +212,13 @@ export async function* train(
     if (session.evaluationDue) {
       const model = joinModel(session.state.params, session.frozen);
       const result = await evaluate(programs.evaluator, model, data.heldOut, batchSize);
-      session.evaluationDue = false;
       const { lossNats, scoredTokens } = result;
-      yield { type: "evaluation", ...at(), lossNats, scoredTokens };
+      const seen = config.evaluateTrain
+        ? await evaluate(programs.evaluator, model, seenWindows, batchSize)
+        : null;
+      session.evaluationDue = false;
+      const trainLoss = seen === null ? {} : { trainLossNats: seen.lossNats };
+      yield { type: "evaluation", ...at(), lossNats, scoredTokens, ...trainLoss };
       intervalStart = performance.now();
       intervalSteps = 0;
     }
@@ -213,7 +237,11 @@ export async function* train(
 
     const rate = learningRate(schedule, session.step);
     const scalars = stepScalars(rate, session.step, optimizer);
-    const batch = batchTensors(batches.next(), contextLength);
+    const batch: StepBatch = {
+      ...batchTensors(batches.next(), contextLength),
+      ...(config.attentionDropout !== undefined &&
+        { dropoutSeed: tensor([dropoutKey | 0, session.step], [2], "int32") }),
+    };
     const result = programs.step(session.state, session.frozen, scalars, batch);
     const lossNats = (await result.loss.data())[0]!;
     const gradientNorm = (await result.gradientNorm.data())[0]!;
@@ -256,15 +284,22 @@ export async function* train(
   }
 }
 
-function checkValues(model: ModelConfig, { train, heldOut }: TrainingData): void {
-  for (const [name, { values }] of Object.entries({ train, heldOut })) {
-    if ((values !== undefined) === needsValues(model)) continue;
+function checkValues(config: TrainingConfig, { train, heldOut }: TrainingData): void {
+  const { model, objective } = config;
+  const learns = needsValues(model);
+  const what = learns || objective === undefined
+    ? `a ${model.kind} model`
+    : `the loss form ${objective.form}`;
+  const check = (name: string, { values }: Windows, isWanted: boolean) => {
+    if ((values !== undefined) === isWanted) return;
     throw new UserError(
-      values === undefined
-        ? `${name} windows: expected a value of every token for a ${model.kind} model to learn, ` +
-          "found none; add another model's estimates"
-        : `${name} windows: expected no values, which a ${model.kind} model does not learn, ` +
-          "found some; leave them out",
+      `${name} windows: ` +
+        (isWanted
+          ? `expected a number of every token for ${what}, found none; add estimates`
+          : `expected no numbers of tokens, which ${what} does not look at, found some; ` +
+            "leave them out"),
     );
-  }
+  };
+  check("train", train, needsTokenValues(model, config));
+  check("heldOut", heldOut, learns);
 }

@@ -5,6 +5,7 @@ export * from "./batch.ts";
 export * from "./checkpoint.ts";
 export * from "./evaluate.ts";
 export * from "./loop.ts";
+export * from "./objectives.ts";
 export * from "./reference_names.ts";
 export * from "./safetensors.ts";
 export * from "./schedule.ts";

@@ -21,7 +21,7 @@
  *     down, up                                           down, up
  *     decoder_proj                                       projection (EEM)
  *     bridge_proj, projection                            bridge, unroll (autoencoder)
- *     lm_head [V, D]                                     head (CLM), decoder.head
+ *     lm_head [V, D], with `headBias` a bias [V]         head (CLM), decoder.head
  *
  * Linear weights are `[out, in]` there and `[in, out]` here.
  *

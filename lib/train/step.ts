@@ -1,27 +1,45 @@
 /** The compiled training and evaluation steps of a model. */
 
 import {
+  abs,
+  add,
   type Compiler,
   div,
   jit,
   type Jitted,
+  leavesOf,
   maximum,
+  mul,
+  slice,
+  square,
   sum,
   type Tensor,
+  transpose,
   valueAndGradient,
 } from "../engine/mod.ts";
+import { UserError } from "../errors.ts";
 import {
   type AugmentedDecoder,
   type Autoencoder,
   type Backbone,
   type BatchOptions,
+  checkAttentionDropout,
   type Model,
   type ModelConfig,
+  needsValues,
   type TokenLosses,
   tokenLosses,
+  tokensAfterTokens,
 } from "../models/mod.ts";
 import { adamw, type AdamWConfig, type TrainState } from "./adamw.ts";
 import type { Batch } from "./batch.ts";
+import {
+  checkObjective,
+  needsEstimates,
+  type Objective,
+  objectiveLosses,
+  PLAIN,
+} from "./objectives.ts";
 
 /** Mean loss over the scored tokens of a batch: nats, of second-order models nats². */
 export function meanLoss({ lossTB, scoredTB }: TokenLosses): Tensor {
@@ -39,31 +57,115 @@ export function joinModel(trainable: Trainable, frozen: Frozen): Model {
   return { ...trainable, ...frozen } as Model;
 }
 
+/** How the loss that training descends on differs from that of evaluation (paper §5). */
+export type LossOptions = Readonly<{
+  /** The loss of a token; plain by default. */
+  objective?: Objective;
+  /** The share of attention weights that each step drops (paper §5.2); none by default. */
+  attentionDropout?: number;
+  /** Added to the mean loss of a batch; none by default. */
+  penalties?: Penalties;
+}>;
+
+/** Factors of Σ|w| and of Σw²/2 over all weights but gains and biases. */
+export type Penalties = Readonly<{ l1?: number; l2?: number }>;
+
+/** A batch, and with dropout the seed of the step's random numbers, int32 `[2]`. */
+export type StepBatch = Batch & Readonly<{ dropoutSeed?: Tensor }>;
+
 export type TrainStep = Jitted<
-  [state: TrainState<Trainable>, frozen: Frozen, scalars: Tensor, batch: Batch],
+  [state: TrainState<Trainable>, frozen: Frozen, scalars: Tensor, batch: StepBatch],
   { state: TrainState<Trainable>; loss: Tensor; gradientNorm: Tensor }
 >;
 
-/** Forward, backward and AdamW update as one compiled function. */
+/**
+ * Forward, backward and AdamW update as one compiled function. `loss` is what the update descends
+ * on, penalties included.
+ */
 export function compileTrainStep(
   config: ModelConfig,
   options: BatchOptions,
   optimizer: AdamWConfig,
   compiler: Compiler,
+  lossOptions: LossOptions = {},
 ): TrainStep {
   return jit(
     "training step",
-    (state: TrainState<Trainable>, frozen: Frozen, scalars: Tensor, batch: Batch) => {
-      const { idsBN, ...values } = batch;
+    (state: TrainState<Trainable>, frozen: Frozen, scalars: Tensor, batch: StepBatch) => {
       const { value, gradient } = valueAndGradient(
-        (params) =>
-          meanLoss(
-            tokenLosses(config, joinModel(params, frozen), idsBN, { ...options, ...values }),
-          ),
+        (params) => {
+          const model = joinModel(params, frozen);
+          const loss = trainingLoss(config, model, batch, options, lossOptions);
+          return withPenalties(loss, params, lossOptions.penalties);
+        },
         state.params,
       );
       return { loss: value, ...adamw(state, gradient, scalars, optimizer) };
     },
     { compiler },
   );
+}
+
+function trainingLoss(
+  config: ModelConfig,
+  model: Model,
+  { idsBN, dropoutSeed, ...values }: StepBatch,
+  options: BatchOptions,
+  { objective = PLAIN, attentionDropout: rate }: LossOptions,
+): Tensor {
+  const dropout = rate === undefined ? {} : { attentionDropout: { rate, seed: dropoutSeed! } };
+  const losses = tokenLosses(config, model, idsBN, {
+    ...options,
+    ...values,
+    ...dropout,
+    ...(objective.form === "label-smoothing" ? { uniform: true } : {}),
+  });
+  if (objective.form === "plain") return meanLoss(losses);
+  if (!needsEstimates(objective)) {
+    return meanLoss({ ...losses, lossTB: objectiveLosses(objective, losses) });
+  }
+  // Estimators say nothing of a document's first token, so training leaves it out.
+  const idsNB = transpose(idsBN);
+  const compared = { ...losses, scoredTB: tokensAfterTokens(idsNB, options.padId) };
+  const valuesNB = transpose(values.valuesBN!);
+  const estimatesTB = slice(valuesNB, [1, 0], compared.scoredTB.shape as [number, number]);
+  return meanLoss({ ...compared, lossTB: objectiveLosses(objective, compared, estimatesTB) });
+}
+
+function withPenalties(loss: Tensor, params: Trainable, { l1, l2 }: Penalties = {}): Tensor {
+  const weights = leavesOf(params).filter(({ rank }) => rank >= 2);
+  const total = (of: (weight: Tensor) => Tensor) =>
+    weights.map((weight) => sum(of(weight))).reduce((all, one) => add(all, one));
+  let penalized = loss;
+  if (l1 !== undefined) penalized = add(penalized, mul(total(abs), l1));
+  if (l2 !== undefined) penalized = add(penalized, mul(total(square), l2 / 2));
+  return penalized;
+}
+
+/**
+ * Checks what a model is trained on.
+ *
+ * @throws UserError when an option is out of range or does not apply to the model.
+ */
+export function checkLossOptions(
+  model: ModelConfig,
+  { objective = PLAIN, attentionDropout, penalties = {} }: LossOptions,
+): void {
+  checkObjective(objective);
+  if (objective.form !== "plain" && model.kind !== "causal") {
+    throw new UserError(
+      `objective ${objective.form}: expected a causal model, found ${model.kind}; ` +
+        "leave it out, all others are trained on their plain loss",
+    );
+  }
+  if (attentionDropout !== undefined) checkAttentionDropout(model, attentionDropout);
+  for (const [name, factor] of Object.entries(penalties)) {
+    if (factor > 0 && Number.isFinite(factor)) continue;
+    throw new UserError(`penalties.${name}: expected a positive number, found ${factor}`);
+  }
+}
+
+/** Whether training windows must have a number per token. */
+export function needsTokenValues(model: ModelConfig, { objective = PLAIN }: LossOptions): boolean {
+  return needsValues(model) || needsEstimates(objective);
 }

@@ -23,6 +23,7 @@ const COMPLETE: Readonly<Record<string, unknown>> = {
   "transformer CLM, all fields": {
     kind: "causal",
     backbone: { ...transformer, positions: "learned", finalNorm: false, causal: true },
+    headBias: true,
   },
   "LSTM CLM": { kind: "causal", backbone: lstm },
   "autoencoder": autoencoder,
@@ -108,6 +109,16 @@ for (
       "null for an optional field",
       { kind: "causal", backbone: { ...transformer, finalNorm: null } },
       "backbone.finalNorm: expected true or false, found null",
+    ],
+    [
+      "a number for a switch",
+      { kind: "causal", backbone: mixer, headBias: 1 },
+      "headBias: expected true or false, found 1",
+    ],
+    [
+      "a head's bias of another model",
+      { ...autoencoder, headBias: true },
+      "headBias: unknown field; known here are kind, encoder, decoder, expansion, embeddingSize, embedding, readPosition",
     ],
     [
       "another join",

@@ -31,6 +31,8 @@ const sizeOptions = [{}, { embeddingSize: 3 }];
 function* everyConfig(): Generator<ModelConfig> {
   for (const stack of stacks) {
     yield { kind: "causal", backbone: stack(LENGTH) };
+    yield { kind: "causal", backbone: stack(LENGTH), headBias: true };
+    yield { kind: "causal", backbone: stack(LENGTH), headBias: false };
     yield { kind: "second-order", backbone: stack(LENGTH), shift: false };
   }
   for (const [index, encoderOf] of stacks.entries()) {

@@ -329,20 +329,21 @@ class LstmStack(Stack):
 STACKS = {"mixer": MixerStack, "transformer": TransformerStack, "lstm": LstmStack}
 
 
-def make_stack(config, embedding, head):
+def make_stack(config, embedding, head, headBias=False):
     sizes = {key: value for key, value in config.items() if key != "architecture"}
     stack = STACKS[config["architecture"]](embedding, **sizes)
     if head:
-        stack.head = nn.Linear(config["width"], config["vocabSize"], bias=False)
+        stack.head = nn.Linear(config["width"], config["vocabSize"], bias=headBias)
     return stack
 
 
 class CausalModel(nn.Module):
-    """§2.4."""
+    """§2.4; with the head's bias of §5.1."""
 
-    def __init__(self, backbone):
+    def __init__(self, backbone, headBias=False):
         super().__init__()
-        self.stack = make_stack(backbone, embedding=backbone["width"], head=True)
+        width = backbone["width"]
+        self.stack = make_stack(backbone, embedding=width, head=True, headBias=headBias)
 
     def logits(self, ids):
         x = self.stack.embedding(ids)
@@ -515,8 +516,8 @@ def lstm(length, width=6):
     return dict(architecture="lstm", **sizes)
 
 
-def clm(backbone):
-    return dict(kind="causal", backbone=backbone)
+def clm(backbone, **options):
+    return dict(kind="causal", backbone=backbone, **options)
 
 
 def autoencoder(encoder, decoder, **options):
@@ -609,6 +610,7 @@ MODELS = {
     ),
     "llama_2eem": second_order(transformer(5), shift=False),
     "mixer_2eem_shift": second_order(mixer(5), shift=True),
+    "transformer_clm_head_bias": clm(transformer(5), headBias=True),
 }
 FROZEN = {"transformer_eem_frozen": ["encoder"]}
 # Where weights as drawn by place are badly conditioned (a token of hardly any variance before a

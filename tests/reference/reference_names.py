@@ -101,28 +101,29 @@ def llama_config(stack):
     )
 
 
-def head(stack):
-    return nn.Linear(stack["width"], VOCAB, bias=False)
+def head(stack, bias=False):
+    return nn.Linear(stack["width"], VOCAB, bias=bias)
 
 
 class MixerClm(nn.Module):
     """§2.4"""
 
-    def __init__(self, backbone):
+    def __init__(self, backbone, headBias=False):
         super().__init__()
         self.wte = nn.Embedding(VOCAB, backbone["width"])
         self.mixerblocks = blocks(backbone)
-        self.lm_head = head(backbone)
+        self.lm_head = head(backbone, headBias)
 
     def logits(self, ids, mask):
         return self.lm_head(through(self.mixerblocks, self.wte(ids)))[:, :-1]
 
 
 class LlamaClm(LlamaForCausalLM):
-    """§2.4"""
+    """§2.4; with the head's bias of §5.1"""
 
-    def __init__(self, backbone):
+    def __init__(self, backbone, headBias=False):
         super().__init__(llama_config(backbone))
+        self.lm_head = head(backbone, headBias)
 
     def logits(self, ids, mask):
         return self(ids, attention_mask=mask).logits[:, :-1]
@@ -243,8 +244,8 @@ def llama(length, width, heads=2, **options):
     return dict(architecture="transformer", **sizes, headCount=heads, **options)
 
 
-def clm(backbone):
-    return dict(kind="causal", backbone=backbone)
+def clm(backbone, **options):
+    return dict(kind="causal", backbone=backbone, **options)
 
 
 def eem(encoder, decoder, **options):
@@ -290,6 +291,7 @@ MODELS = {
         False,
         torch.float32,
     ),
+    "llama_clm_head_bias": (clm(llama(LENGTH, 8), headBias=True), True, torch.float32),
 }
 
 

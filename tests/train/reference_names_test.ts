@@ -187,6 +187,19 @@ onEveryBackend("importReference() refuses tensors that are not the configured mo
     "model.safetensors: expected lm_head.weight of shape [11,8], found no such tensor; " +
       "a head tied to the token embedding is not supported",
   );
+  const biased = loadReferenceGolden("llama_clm_head_bias");
+  assert.ok(biased.config.kind === "causal");
+  const { headBias: __, ...biasless } = biased.config;
+  assert.equal(
+    messageOf(biasless, biased.tensors),
+    "model.safetensors: expected the 21 tensors of the configured model, found 1 more: " +
+      "lm_head.bias; does the model's configuration fit?",
+  );
+  assert.equal(
+    messageOf({ ...biasless, headBias: true }, clm.tensors),
+    "model.safetensors: expected lm_head.bias of shape [11], found no such tensor; " +
+      "does the model's configuration fit?",
+  );
 }, cpu);
 
 onEveryBackend("importReference() refuses models that the reference does not have", () => {

@@ -7,8 +7,8 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { dirname } from "node:path";
-import { UserError } from "../errors.ts";
-import { readFileIfPresent, writeFileAtomically } from "../files.ts";
+import { UserError } from "./errors.ts";
+import { readFileIfPresent, writeFileAtomically } from "./files.ts";
 
 const FORMAT = "know-your-limits cache 1";
 
@@ -38,4 +38,9 @@ export async function writeCacheFile(path: string, content: Uint8Array): Promise
       `${dirname(path)}: expected a cache folder to write to, found ${(error as Error).message}`,
     );
   }
+}
+
+/** The numbers' own bytes: every machine Deno runs on is little-endian. */
+export function littleEndian(numbers: Int32Array | Uint16Array | Float32Array): Uint8Array {
+  return new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
 }

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { UserError } from "../../lib/errors.ts";
-import { readCacheFile, writeCacheFile } from "../../lib/text/_cache_file.ts";
-import { withFiles } from "./_temporary.ts";
+import { UserError } from "../lib/errors.ts";
+import { readCacheFile, writeCacheFile } from "../lib/cache_file.ts";
+import { withFiles } from "./text/_temporary.ts";
 
 const content = Uint8Array.of(1, 10, 2, 10, 3);
 

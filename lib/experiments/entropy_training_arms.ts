@@ -1,0 +1,332 @@
+/**
+ * The arms of notebook 06: causal models trained towards entropies (paper §5), and those that tell
+ * what a gain is made of.
+ */
+
+import { backboneConfig, type ModelConfig } from "../models/mod.ts";
+import { type Objective, PAPER_SCALE, type Penalties } from "../train/mod.ts";
+import { type Arm, seedSpecs, type TrainingSizes } from "./arms.ts";
+import { type DataSpec, sourceData } from "./data.ts";
+import type {
+  CausalTraining,
+  EntropyTrainingPreset,
+  LargeDataTraining,
+  SmallDataTraining,
+  SourceTraining,
+} from "./entropy_training_presets.ts";
+import type { RunSpec, Teacher } from "./run_spec.ts";
+
+/** What is compared with what. */
+export const trainingFamily = {
+  text: "text",
+  full: "all of the text",
+  known: "known source",
+  knownFull: "known source, all data",
+  copy: "corrupted copy",
+} as const;
+
+/** The arms by the names that figures, tables and claims use. */
+export const trainingArm = {
+  plain: "plain",
+  dropout: "plain, dropout",
+  entropy: "|CE − e|",
+  entropyDropout: "|CE − e|, dropout",
+  constant: "|CE − e|, e constant",
+  shuffled: "|CE − e|, e shuffled",
+  predictive: "|CE − e|, e predictive entropy",
+  subset: "|CE − e|, e from the subset",
+  crossFitted: "|CE − e|, e cross-fitted",
+  oneSided: "max(CE, e)",
+  smoothing: "label smoothing",
+  l1: "L1 penalty",
+  l2: "L2 penalty",
+  teacher: "teacher, all data",
+  subsetTeacher: "teacher, the subset",
+  exactEntropy: "|CE − e|, e exact entropy",
+  exactSurprisal: "|CE − e|, e exact surprisal",
+  oneSidedEntropy: "max(CE, e), e exact entropy",
+  learned: "|CE − e|, e from all data",
+  below: "CE·[e < θ]",
+  above: "CE·[CE > e]",
+  corruption: "|CE − e|, e knows the noise",
+  weighted: "weight 1 − e",
+  weightedShuffled: "weight 1 − e, e shuffled",
+  attributed: "EEM of the weights",
+} as const;
+
+/** Form 4 of paper §5.1. */
+const ABSOLUTE: Objective = { form: "absolute", scale: PAPER_SCALE };
+
+/** All runs of the notebook, part by part. */
+export function entropyTrainingSpecs(preset: EntropyTrainingPreset): RunSpec[] {
+  const { known, copy } = preset;
+  return [
+    ...textSpecs(preset),
+    ...fullSpecs(preset),
+    ...knownSpecs(known, preset),
+    ...copySpecs(copy, preset),
+  ];
+}
+
+/** The preset with a share of its steps, for backends on which a step takes longer. */
+export function scaleEntropyTraining(
+  preset: EntropyTrainingPreset,
+  share: number,
+): EntropyTrainingPreset {
+  if (share === 1) return preset;
+  const stepsOf = (steps: number) => Math.max(12, Math.round(steps * share));
+  const scaled = <Training extends LargeDataTraining>(training: Training): Training => ({
+    ...training,
+    steps: stepsOf(training.steps),
+    warmupSteps: 1,
+  });
+  const small = (training: SmallDataTraining): SmallDataTraining => ({
+    ...scaled(training),
+    logEvery: 2,
+    evaluateEvery: Math.ceil(stepsOf(training.steps) / 4),
+  });
+  const ofSource = (training: SourceTraining): SourceTraining => ({
+    ...training,
+    small: small(training.small),
+    large: scaled(training.large),
+  });
+  const { text } = preset;
+  return {
+    ...preset,
+    text: {
+      ...text,
+      small: small(text.small),
+      large: scaled(text.large),
+      subsetSteps: stepsOf(text.subsetSteps),
+    },
+    known: ofSource(preset.known),
+    copy: ofSource(preset.copy),
+  };
+}
+
+/** A treatment: its loss form or remedy, and what it compares with. */
+type Treatment = Pick<Arm, "loss" | "teacher">;
+
+/** Arms of one family that differ in their treatment alone. */
+type Bench = Readonly<{ run: (arm: string, treatment?: Treatment) => RunSpec[] }>;
+
+/** Training on the small part of the data, evaluated on both sides. */
+function smallBench(
+  family: string,
+  data: DataSpec,
+  small: SmallDataTraining,
+  seeds: readonly number[],
+): Bench {
+  const { trainWindows } = small;
+  const { peakRate } = small;
+  const sizes: TrainingSizes = { ...small, evaluateTrain: true, seeds };
+  const model = causalModel(small, data);
+  return {
+    run: (arm, treatment = {}) =>
+      seedSpecs(
+        { family, arm, model, data: { ...data, trainWindows } as DataSpec, peakRate, ...treatment },
+        sizes,
+      ),
+  };
+}
+
+/** Training of the same model on all data. */
+function largeBench(
+  family: string,
+  data: DataSpec,
+  small: SmallDataTraining,
+  large: LargeDataTraining,
+  seeds: readonly number[],
+): Bench {
+  const { peakRate, logEvery } = small;
+  const sizes: TrainingSizes = {
+    ...large,
+    logEvery,
+    evaluateEvery: Math.ceil(large.steps / 4),
+    seeds,
+  };
+  const model = causalModel(small, data);
+  return {
+    run: (arm, treatment = {}) =>
+      seedSpecs({ family, arm, model, data, peakRate, ...treatment }, sizes),
+  };
+}
+
+function textSpecs(
+  { text, dropout, smoothing, seeds }: EntropyTrainingPreset,
+): RunSpec[] {
+  const { data, small, large, subsetSteps, l1, l2 } = text;
+  const family = trainingFamily.text;
+  const { run } = smallBench(family, data, small, seeds);
+  const teachers = largeBench(family, data, small, large, seeds).run(trainingArm.teacher);
+  const fewer = { ...small, steps: subsetSteps };
+  const subsetTeachers = smallBench(family, data, fewer, seeds).run(trainingArm.subsetTeacher);
+  const half = (trainHalf: "even" | "odd") =>
+    smallBench(family, { ...data, trainHalf }, fewer, seeds).run(`teacher, ${trainHalf} half`);
+  const [even, odd] = [half("even"), half("odd")];
+  const byTeacher = (rest: Pick<Teacher, "transforms"> = {}) => (seed: number): Teacher => ({
+    run: ofSeed(teachers, seed),
+    estimator: "loss",
+    ...rest,
+  });
+  const penalized = (penalties: Penalties) => ({ loss: { penalties } });
+  const absolute = (teacher: (seed: number) => Teacher): Treatment => ({
+    loss: { objective: ABSOLUTE },
+    teacher,
+  });
+  return [
+    ...teachers,
+    ...subsetTeachers,
+    ...run(trainingArm.plain),
+    ...run(trainingArm.dropout, { loss: { attentionDropout: dropout } }),
+    ...run(trainingArm.entropy, absolute(byTeacher())),
+    ...run(trainingArm.entropyDropout, {
+      loss: { objective: ABSOLUTE, attentionDropout: dropout },
+      teacher: byTeacher(),
+    }),
+    ...run(trainingArm.constant, absolute(byTeacher({ transforms: ["mean"] }))),
+    ...run(trainingArm.shuffled, absolute(byTeacher({ transforms: ["shuffled"] }))),
+    ...run(
+      trainingArm.predictive,
+      absolute((seed) => ({ run: ofSeed(teachers, seed), estimator: "predictive-entropy" })),
+    ),
+    ...run(
+      trainingArm.subset,
+      absolute((seed) => ({ run: ofSeed(subsetTeachers, seed), estimator: "loss" })),
+    ),
+    ...run(
+      trainingArm.crossFitted,
+      absolute((seed) => ({
+        halves: { even: ofSeed(even, seed), odd: ofSeed(odd, seed) },
+        estimator: "loss",
+      })),
+    ),
+    ...run(trainingArm.oneSided, {
+      loss: { objective: { form: "one-sided" } },
+      teacher: byTeacher(),
+    }),
+    ...run(trainingArm.smoothing, smoothed(smoothing)),
+    ...run(trainingArm.l1, penalized({ l1 })),
+    ...run(trainingArm.l2, penalized({ l2 })),
+  ];
+}
+
+/** E23: the plain model is the teacher of the small part. */
+function fullSpecs({ text, full, seeds }: EntropyTrainingPreset): RunSpec[] {
+  const { data, small, large } = text;
+  const { run } = largeBench(trainingFamily.full, data, small, large, seeds);
+  const stack = (width: number, slots: number) =>
+    backboneConfig("transformer", {
+      vocabSize: data.vocabSize,
+      contextLength: data.contextLength + slots,
+      width,
+      layerCount: small.layerCount,
+      headCount: small.headCount,
+    });
+  const attributed = seedSpecs({
+    family: trainingFamily.full,
+    arm: trainingArm.attributed,
+    model: {
+      kind: "augmented",
+      memory: "embedding",
+      encoder: stack(full.encoderWidth, 0),
+      decoder: stack(small.width, 1),
+      embeddingSize: full.embeddingSize,
+      outerInitialization: "causal",
+    },
+    data,
+    peakRate: small.peakRate,
+  }, {
+    ...large,
+    logEvery: small.logEvery,
+    evaluateEvery: Math.ceil(large.steps / 4),
+    seeds,
+  });
+  const weighted = (transforms: NonNullable<Teacher["transforms"]>): Treatment => ({
+    loss: { objective: { form: "weight" } },
+    teacher: (seed) => ({
+      run: ofSeed(attributed, seed),
+      estimator: "occlusion-l1",
+      transforms,
+    }),
+  });
+  return [
+    ...attributed,
+    ...run(trainingArm.plain),
+    ...run(trainingArm.weighted, weighted(["min-max"])),
+    ...run(trainingArm.weightedShuffled, weighted(["min-max", "shuffled"])),
+  ];
+}
+
+function knownSpecs(
+  known: SourceTraining,
+  { dropout, smoothing, seeds }: EntropyTrainingPreset,
+): RunSpec[] {
+  const { small, large } = known;
+  const data = dataOf(known);
+  const { run } = smallBench(trainingFamily.known, data, small, seeds);
+  const all = largeBench(trainingFamily.knownFull, data, small, large, seeds);
+  const plainOnAll = all.run(trainingArm.plain);
+  const exact = (name: "entropy" | "surprisal", rest: Pick<Teacher, "transforms"> = {}) =>
+    towards(ABSOLUTE, { exact: name, ...rest });
+  return [
+    ...plainOnAll,
+    ...all.run(trainingArm.exactEntropy, exact("entropy")),
+    ...all.run(trainingArm.exactSurprisal, exact("surprisal")),
+    ...run(trainingArm.plain),
+    ...run(trainingArm.dropout, { loss: { attentionDropout: dropout } }),
+    ...run(trainingArm.exactEntropy, exact("entropy")),
+    ...run(trainingArm.exactSurprisal, exact("surprisal")),
+    ...run(trainingArm.constant, exact("entropy", { transforms: ["mean"] })),
+    ...run(trainingArm.shuffled, exact("entropy", { transforms: ["shuffled"] })),
+    ...run(trainingArm.oneSidedEntropy, towards({ form: "one-sided" }, { exact: "entropy" })),
+    ...run(trainingArm.learned, {
+      loss: { objective: ABSOLUTE },
+      teacher: (seed) => ({ run: ofSeed(plainOnAll, seed), estimator: "loss" }),
+    }),
+    ...run(trainingArm.smoothing, smoothed(smoothing)),
+  ];
+}
+
+/** The threshold lies between a clean token's 0 and a corrupted one's ln V. */
+function copySpecs(copy: SourceTraining, { seeds }: EntropyTrainingPreset): RunSpec[] {
+  const { run } = smallBench(trainingFamily.copy, dataOf(copy), copy.small, seeds);
+  return [
+    ...run(trainingArm.plain),
+    ...run(
+      trainingArm.below,
+      towards({ form: "below", threshold: COPY_THRESHOLD }, { exact: "corruption" }),
+    ),
+    ...run(trainingArm.above, towards({ form: "above" }, { exact: "corruption" })),
+    ...run(trainingArm.corruption, towards(ABSOLUTE, { exact: "corruption" })),
+    ...run(trainingArm.exactEntropy, towards(ABSOLUTE, { exact: "entropy" })),
+    ...run(trainingArm.exactSurprisal, towards(ABSOLUTE, { exact: "surprisal" })),
+  ];
+}
+
+const COPY_THRESHOLD = 1;
+
+function towards(objective: Objective, teacher: Teacher): Treatment {
+  return { loss: { objective }, teacher: () => teacher };
+}
+
+function smoothed(share: number): Treatment {
+  return { loss: { objective: { form: "label-smoothing", share } } };
+}
+
+function dataOf({ source, contextLength, heldOutWindows }: SourceTraining): DataSpec {
+  return sourceData(source, { layout: "packed", contextLength, heldOutWindows });
+}
+
+/** The reference's head has a bias here (paper §5.1). */
+function causalModel(
+  { width, layerCount, headCount }: CausalTraining,
+  { vocabSize, contextLength }: DataSpec,
+): ModelConfig {
+  const sizes = { vocabSize, contextLength, width, layerCount, headCount };
+  return { kind: "causal", backbone: backboneConfig("transformer", sizes), headBias: true };
+}
+
+function ofSeed(specs: readonly RunSpec[], seed: number): RunSpec {
+  return specs.find((spec) => spec.training.seed === seed)!;
+}
