@@ -24,12 +24,17 @@ export interface StringOption extends OptionBase {
   readonly default?: string;
 }
 
-/** A finite number; `integer` refuses fractions. `min` and `max` are allowed values. */
+/**
+ * A finite number; `integer` refuses fractions. `min` and `max` are allowed values, `above` and
+ * `below` are not.
+ */
 export interface NumberOption extends OptionBase {
   readonly type: "number" | "integer";
   readonly default?: number;
   readonly min?: number;
   readonly max?: number;
+  readonly above?: number;
+  readonly below?: number;
 }
 
 /** A switch: `--name` turns it on, `--no-name` off. */
@@ -49,6 +54,8 @@ export interface ChoiceOption extends OptionBase {
 export interface ListOption extends OptionBase {
   readonly type: "strings" | "integers";
   readonly default?: readonly string[] | readonly number[];
+  /** The words that a list of strings may have; all without these. */
+  readonly choices?: readonly string[];
 }
 
 export type OptionSpec = StringOption | NumberOption | BooleanOption | ChoiceOption | ListOption;
@@ -82,6 +89,7 @@ type ValueOf<Option extends OptionSpec> = Option extends { type: "string" } ? st
   : Option extends { type: "number" | "integer" } ? number
   : Option extends { type: "boolean" } ? boolean
   : Option extends { type: "choice"; choices: readonly (infer Choice)[] } ? Choice
+  : Option extends { type: "strings"; choices: readonly (infer Choice)[] } ? readonly Choice[]
   : Option extends { type: "strings" } ? readonly string[]
   : Option extends { type: "integers" } ? readonly number[]
   : never;
@@ -228,7 +236,10 @@ function readValue(
       if (!option.choices.includes(last)) throw refuse(last);
       return last;
     case "strings":
-      return texts.flatMap((text) => text.split(",")).filter((text) => text !== "");
+      return texts.flatMap((text) => text.split(",")).filter((text) => text !== "").map((text) => {
+        if (option.choices?.includes(text) === false) throw refuse(text);
+        return text;
+      });
     case "integers":
       return texts.flatMap((text) => text.split(",")).map((text) => {
         const value = parseNumber(text);
@@ -239,7 +250,8 @@ function readValue(
     case "integer": {
       const value = parseNumber(last);
       const fits = Number.isFinite(value) && value >= (option.min ?? -Infinity) &&
-        value <= (option.max ?? Infinity) &&
+        value <= (option.max ?? Infinity) && value > (option.above ?? -Infinity) &&
+        value < (option.below ?? Infinity) &&
         (option.type === "number" || Number.isSafeInteger(value));
       if (!fits) throw refuse(last);
       return value;
@@ -287,6 +299,26 @@ function unknownOption(
   return usage(spec, `unknown option ${rawName}${hint} Known: ${flags.join(", ")}${pass}`);
 }
 
+/**
+ * @param applies Where an option means something; everywhere if it is not among these.
+ * @param setting The options that decide it, as they are now.
+ * @throws UsageError naming an option that was given and would do nothing.
+ */
+export function refuseIdleOptions<Options extends object>(
+  { name: command }: Pick<CommandSpec, "name">,
+  { options, given }: Readonly<{ options: Options; given: ReadonlySet<string> }>,
+  applies: Readonly<Partial<Record<keyof Options, (options: Options) => boolean>>>,
+  setting: string,
+): void {
+  for (const name of given) {
+    if (applies[name as keyof Options]?.(options) ?? true) continue;
+    throw new UsageError(
+      `--${kebabCase(name)} does nothing with ${setting}; leave it out or change these ` +
+        `(see ${command} --help)`,
+    );
+  }
+}
+
 /** The candidate at the smallest edit distance, if that is small enough to be a slip of the hand. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   const ranked = candidates
@@ -328,7 +360,9 @@ function describeValue(option: OptionSpec): string {
     case "choice":
       return `one of ${option.choices.join(", ")}`;
     case "strings":
-      return "one or more texts, joined by commas";
+      return `one or more ${
+        option.choices === undefined ? "texts" : `of ${option.choices.join(", ")}`
+      }, joined by commas`;
     case "integers":
       return "one or more whole numbers, joined by commas";
     case "number":
@@ -337,9 +371,15 @@ function describeValue(option: OptionSpec): string {
       if (option.min !== undefined && option.max !== undefined) {
         return `${kind} from ${option.min} to ${option.max}`;
       }
-      if (option.min !== undefined) return `${kind}, at least ${option.min}`;
-      if (option.max !== undefined) return `${kind}, at most ${option.max}`;
-      return kind;
+      const bounds = [
+        ["at least", option.min],
+        ["above", option.above],
+        ["at most", option.max],
+        ["below", option.below],
+      ] as const;
+      const given = bounds.filter(([, bound]) => bound !== undefined);
+      if (given.length === 0) return kind;
+      return `${kind}, ${given.map(([words, bound]) => `${words} ${bound}`).join(" and ")}`;
     }
   }
 }

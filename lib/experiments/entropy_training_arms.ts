@@ -98,7 +98,9 @@ export function scaleEntropyTraining(
       small: small(text.small),
       large: scaled(text.large),
       subsetSteps: stepsOf(text.subsetSteps),
+      halfSteps: stepsOf(text.halfSteps),
     },
+    full: { ...preset.full, training: scaled(preset.full.training) },
     known: ofSource(preset.known),
     copy: ofSource(preset.copy),
   };
@@ -155,14 +157,16 @@ function largeBench(
 function textSpecs(
   { text, dropout, smoothing, seeds }: EntropyTrainingPreset,
 ): RunSpec[] {
-  const { data, small, large, subsetSteps, l1, l2 } = text;
+  const { data, small, large, subsetSteps, halfSteps, l1, l2 } = text;
   const family = trainingFamily.text;
   const { run } = smallBench(family, data, small, seeds);
   const teachers = largeBench(family, data, small, large, seeds).run(trainingArm.teacher);
-  const fewer = { ...small, steps: subsetSteps };
-  const subsetTeachers = smallBench(family, data, fewer, seeds).run(trainingArm.subsetTeacher);
+  const fewer = (steps: number) => ({ ...small, steps });
+  const subsetTeachers = smallBench(family, data, fewer(subsetSteps), seeds)
+    .run(trainingArm.subsetTeacher);
   const half = (trainHalf: "even" | "odd") =>
-    smallBench(family, { ...data, trainHalf }, fewer, seeds).run(`teacher, ${trainHalf} half`);
+    smallBench(family, { ...data, trainHalf }, fewer(halfSteps), seeds)
+      .run(`teacher, ${trainHalf} half`);
   const [even, odd] = [half("even"), half("odd")];
   const byTeacher = (rest: Pick<Teacher, "transforms"> = {}) => (seed: number): Teacher => ({
     run: ofSeed(teachers, seed),
@@ -211,10 +215,11 @@ function textSpecs(
   ];
 }
 
-/** E23: the plain model is the teacher of the small part. */
+/** E23: at presets `quick` and `small` the plain model is the small part's teacher, too. */
 function fullSpecs({ text, full, seeds }: EntropyTrainingPreset): RunSpec[] {
-  const { data, small, large } = text;
-  const { run } = largeBench(trainingFamily.full, data, small, large, seeds);
+  const { data, small } = text;
+  const { training } = full;
+  const { run } = largeBench(trainingFamily.full, data, small, training, seeds);
   const stack = (width: number, slots: number) =>
     backboneConfig("transformer", {
       vocabSize: data.vocabSize,
@@ -237,9 +242,9 @@ function fullSpecs({ text, full, seeds }: EntropyTrainingPreset): RunSpec[] {
     data,
     peakRate: small.peakRate,
   }, {
-    ...large,
+    ...training,
     logEvery: small.logEvery,
-    evaluateEvery: Math.ceil(large.steps / 4),
+    evaluateEvery: Math.ceil(training.steps / 4),
     seeds,
   });
   const weighted = (transforms: NonNullable<Teacher["transforms"]>): Treatment => ({

@@ -4,7 +4,7 @@ import type { Source } from "../text/mod.ts";
 import type { TrainingSizes } from "./arms.ts";
 import type { CorpusData } from "./data.ts";
 import { KNOWN_ENTROPY_PRESETS } from "./entropy_presets.ts";
-import { PACKED, PAPER_SCHEDULE, type PresetName } from "./presets.ts";
+import { PACKED, type PresetName } from "./presets.ts";
 
 /** A causal transformer, and how it is trained. */
 export type CausalTraining = Readonly<{
@@ -43,6 +43,8 @@ export type EntropyTrainingPreset = Readonly<{
     large: LargeDataTraining;
     /** Steps of teachers that read nothing but the small part: about where held-out loss is least. */
     subsetSteps: number;
+    /** The same for teachers that read half of it. */
+    halfSteps: number;
     /** Factors of the penalties: of those tried with seed 1, the ones of the least final loss. */
     l1: number;
     l2: number;
@@ -52,7 +54,7 @@ export type EntropyTrainingPreset = Readonly<{
   /** The noisy copy (paper §5.1, form 5). */
   copy: SourceTraining;
   /** E23: all of the text, with weights from an EEM's attributions. */
-  full: Readonly<{ embeddingSize: number; encoderWidth: number }>;
+  full: Readonly<{ embeddingSize: number; encoderWidth: number; training: LargeDataTraining }>;
 }>;
 
 export type SourceTraining = Readonly<{
@@ -93,6 +95,8 @@ const { sources } = KNOWN_ENTROPY_PRESETS.small;
 
 const SOURCE = { contextLength: 32, heldOutWindows: 512, small: SMALL_SOURCE };
 
+const LARGE_TEXT: LargeDataTraining = { batchSize: 64, steps: 600, warmupSteps: 50 };
+
 const SMALL: EntropyTrainingPreset = {
   seeds: [2, 3, 4, 5, 6],
   dropout: 0.1,
@@ -100,8 +104,9 @@ const SMALL: EntropyTrainingPreset = {
   text: {
     data: PARAGRAPHS,
     small: SMALL_TEXT,
-    large: { batchSize: 64, steps: 600, warmupSteps: 50 },
+    large: LARGE_TEXT,
     subsetSteps: 100,
+    halfSteps: 75,
     l1: 3e-4,
     l2: 1e-2,
   },
@@ -115,7 +120,7 @@ const SMALL: EntropyTrainingPreset = {
     source: sources["corrupted copy"]!,
     large: { batchSize: 64, steps: 400, warmupSteps: 30 },
   },
-  full: { embeddingSize: 4, encoderWidth: 32 },
+  full: { embeddingSize: 4, encoderWidth: 32, training: LARGE_TEXT },
 };
 
 const QUICK_SMALL = { trainWindows: 128, steps: 150, warmupSteps: 10, logEvery: 25 };
@@ -138,9 +143,11 @@ export const ENTROPY_TRAINING_PRESETS: Readonly<Record<PresetName, EntropyTraini
       small: { ...SMALL_TEXT, ...QUICK_SMALL },
       large: QUICK_LARGE,
       subsetSteps: 40,
+      halfSteps: 30,
     },
     known: quickSource(SMALL.known),
     copy: quickSource(SMALL.copy),
+    full: { ...SMALL.full, training: QUICK_LARGE },
   },
   small: SMALL,
   paper: {
@@ -169,7 +176,12 @@ export const ENTROPY_TRAINING_PRESETS: Readonly<Record<PresetName, EntropyTraini
       },
       large: { batchSize: 128, steps: 500_000, warmupSteps: 500 },
       subsetSteps: 10_000,
+      halfSteps: 7500,
     },
-    full: { embeddingSize: 64, encoderWidth: 256 },
+    full: {
+      embeddingSize: 64,
+      encoderWidth: 256,
+      training: { batchSize: 128, steps: 200_000, warmupSteps: 500 },
+    },
   },
 };

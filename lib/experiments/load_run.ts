@@ -55,24 +55,12 @@ export async function loadFoundRun(
 /**
  * Finds what {@linkcode loadRun} loads; needs no engine.
  *
- * @throws UserError when there is no such run, it has not ended, or was trained on made sequences.
+ * @throws UserError as {@linkcode findTrainedRun} does, and for a run on made sequences.
  */
 export async function findRun(run: string, folders: StoreFolders): Promise<FoundRun> {
-  const { folder, config } = await findConfig(run, folders);
-  const { data } = config.spec;
-  if (typeof data !== "object" || data === null) {
-    throw new UserError(
-      `${join(folder, "config.json")}: expected spec.data, the data of the run, found none; copy ` +
-        "the file anew from where the run was trained",
-    );
-  }
+  const { folder, config } = await findTrainedRun(run, folders);
+  const { data, training } = config.spec;
   const tokenizer = await readRunTokenizer(folder);
-  if (!await hasWeights({ runs: dirname(folder) }, basename(folder))) {
-    throw new UserError(
-      `${folder}: expected a run that has ended, found no weights in it; run the command that ` +
-        "started it again, which goes on where it stopped",
-    );
-  }
   if (tokenizer === null) {
     throw new UserError(
       "corpus" in data
@@ -83,13 +71,39 @@ export async function findRun(run: string, folders: StoreFolders): Promise<Found
     );
   }
   const padId = data.layout === "padded" ? tokenizer.padId : null;
-  return { folder, model: { config: config.spec.training.model, padId }, tokenizer, config };
+  return { folder, model: { config: training.model, padId }, tokenizer, config };
+}
+
+/**
+ * Finds a run that has ended, on text or on made sequences.
+ *
+ * @throws UserError when there is no such run, or it has not ended.
+ */
+export async function findTrainedRun(
+  run: string,
+  folders: StoreFolders,
+): Promise<Pick<FoundRun, "folder" | "config">> {
+  const { folder, config } = await findConfig(run, folders);
+  const { data } = config.spec;
+  if (typeof data !== "object" || data === null) {
+    throw new UserError(
+      `${join(folder, "config.json")}: expected spec.data, the data of the run, found none; copy ` +
+        "the file anew from where the run was trained",
+    );
+  }
+  if (!await hasWeights({ runs: dirname(folder) }, basename(folder))) {
+    throw new UserError(
+      `${folder}: expected a run that has ended, found no weights in it; run the command that ` +
+        "started it again, which goes on where it stopped",
+    );
+  }
+  return { folder, config };
 }
 
 async function findConfig(
   run: string,
   folders: StoreFolders,
-): Promise<{ folder: string; config: RunConfig }> {
+): Promise<Pick<FoundRun, "folder" | "config">> {
   for (const folder of [resolve(run), join(folders.runs, run)]) {
     const config = await readRunConfig(folder);
     if (config !== null) return { folder, config };

@@ -45,13 +45,17 @@ export function checkTeacher(
   }
   if (!("halves" in teacher)) return;
   for (const half of ["even", "odd"] as const) {
-    const { trainHalf } = teacher.halves[half].data as TrainSubset;
-    if (trainHalf === half) continue;
+    const expected = saySubset({ ...data as TrainSubset, trainHalf: half });
+    const found = saySubset(teacher.halves[half].data as TrainSubset);
+    if (found === expected) continue;
     throw new UserError(
-      `teacher.halves.${half}: expected a run on the ${half} training windows, found one on ` +
-        (trainHalf === undefined ? "all" : `the ${trainHalf} ones`),
+      `teacher.halves.${half}: expected a run on ${expected}, found one on ${found}`,
     );
   }
+}
+
+function saySubset({ trainHalf, trainWindows }: TrainSubset): string {
+  return `the ${trainHalf ?? "even and odd"} ones of ${trainWindows ?? "all"} training windows`;
 }
 
 function checkExact(name: ExactValueName, data: RunSpec["data"]): void {

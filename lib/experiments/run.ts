@@ -56,6 +56,8 @@ export type RunOptions = Readonly<{
   cacheFolder: string;
   /** Trains anew, whatever is stored. */
   fresh?: boolean;
+  /** With `fresh`: runs that others need are taken as stored all the same. */
+  keepNeeded?: boolean;
   /** Trains runs that are only published, which have no weights. */
   needWeights?: boolean;
   /** Aborting it ends training at the next step boundary, with a checkpoint. */
@@ -132,7 +134,7 @@ export async function runAll(
 /** The runs that are asked for, and those that they need before them, in the order of training. */
 async function planRuns(
   specs: readonly RunSpec[],
-  { folders, cacheFolder, fresh = false, needWeights = false, log }: RunOptions,
+  { folders, cacheFolder, fresh = false, keepNeeded = false, needWeights = false, log }: RunOptions,
 ): Promise<{ sources: PlannedRun[]; asked: PlannedRun[] }> {
   const data = new Map<string, PreparedData>();
   const prepare = async (spec: DataSpec): Promise<PreparedData> => {
@@ -143,7 +145,10 @@ async function planRuns(
     return prepared;
   };
   const sources: PlannedRun[] = [];
-  const plan = async (spec: RunSpec, needWeights: boolean): Promise<PlannedRun> => {
+  const plan = async (
+    spec: RunSpec,
+    { fresh, needWeights }: { fresh: boolean; needWeights: boolean },
+  ): Promise<PlannedRun> => {
     const prepared = await prepare(spec.data);
     const { onto } = spec.estimates ?? {};
     checkRun(spec, prepared, onto && await prepare(onto));
@@ -152,11 +157,14 @@ async function planRuns(
     const id = runId(spec, prepared.corpusKey);
     const isWanted = !fresh || startedAnew.has(`${folders.runs} ${id}`);
     const stored = isWanted ? await findRun(folders, id, needWeights || fresh) : null;
-    if (stored === null) { for (const source of needed) sources.push(await plan(source, true)); }
+    if (stored === null) {
+      const options = { fresh: fresh && !keepNeeded, needWeights: true };
+      for (const source of needed) sources.push(await plan(source, options));
+    }
     return { spec, prepared, id, stored };
   };
   const asked: PlannedRun[] = [];
-  for (const spec of specs) asked.push(await plan(spec, needWeights));
+  for (const spec of specs) asked.push(await plan(spec, { fresh, needWeights }));
   return { sources, asked };
 }
 

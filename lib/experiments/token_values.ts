@@ -70,7 +70,8 @@ export async function withTeacher(
       (_, row) => (row % 2 === 0 ? ofEven : ofOdd)[row >> 1]!,
     );
   };
-  const train = everyNth(data.train, steps * batchSize);
+  // Of halves all windows stay: a window's number says which of them has seen it.
+  const train = "halves" in teacher ? data.train : everyNth(data.train, steps * batchSize);
   const estimates = await rate(train);
   checkComplete(estimates, train);
   const transformed = (teacher.transforms ?? []).reduce(
@@ -124,7 +125,7 @@ function exactEstimates(
       const isUniform = corrupted![t] === 1 || entropyNats[t] === entropyNats[0];
       return isUniform ? entropyNats[0]! : 0;
     };
-    return Array.from({ length: contextLength }, (_, t) => t < pads ? null : valueAt(t - pads));
+    return Array.from({ length: contextLength }, (_, t) => t <= pads ? null : valueAt(t - pads));
   });
 }
 

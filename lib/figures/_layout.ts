@@ -50,6 +50,13 @@ export function axis(title: string, settings: Partial<PlotlyAxis> = {}): PlotlyA
   };
 }
 
+/** The range of an axis on which values stand clear of the edges. */
+export function paddedRange(values: readonly number[]): readonly [low: number, high: number] {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const pad = 0.08 * (high - low || 1);
+  return [low - pad, high + pad];
+}
+
 /** A round number of significant digits keeps notebooks small; five are more than a plot can show. */
 export function roundSignificant(value: number, digits = 5): number {
   return Number(value.toPrecision(digits));

@@ -8,6 +8,7 @@ import {
   legendName,
   makeFigure,
   mutedInk,
+  paddedRange,
   plainText,
   requireFinite,
   requireRows,
@@ -40,12 +41,6 @@ export interface LeadOptions {
 const familySymbols = ["circle", "square", "diamond", "triangle-up", "cross"] as const;
 const labelSizePx = 12;
 const margin = { l: 76, r: 190, t: 82, b: 60 } as const;
-
-function paddedRange(values: readonly number[]): readonly [number, number] {
-  const [low, high] = [Math.min(...values), Math.max(...values)];
-  const pad = 0.08 * (high - low || 1);
-  return [low - pad, high + pad];
-}
 
 /**
  * Lead against price, nats per token: above the diagonal an arm compresses better than its baseline even

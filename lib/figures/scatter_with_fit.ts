@@ -4,6 +4,8 @@ import {
   inWords,
   legendName,
   makeFigure,
+  mutedInk,
+  paddedRange,
   plainText,
   requireFinite,
   requireRows,
@@ -29,6 +31,14 @@ export interface LineFit {
   readonly rSquared: number;
 }
 
+/** A straight line that points are read against, e.g. a limit that none of them can pass. */
+export interface BoundLine {
+  /** Stands in the legend. */
+  readonly label: string;
+  readonly slope: number;
+  readonly intercept: number;
+}
+
 export interface ScatterOptions {
   readonly title: string;
   readonly xTitle: string;
@@ -36,6 +46,8 @@ export interface ScatterOptions {
   readonly fits?: readonly LineFit[];
   /** Adds the line y = x where both axes have points. */
   readonly diagonal?: boolean;
+  /** Adds a dashed line from edge to edge, behind the points. */
+  readonly bound?: BoundLine;
 }
 
 /**
@@ -45,7 +57,7 @@ export interface ScatterOptions {
  * @throws UserError when there are no points, a number is not finite or a fit's arm has no points
  */
 export function scatterWithFit(rows: readonly PointRow[], options: ScatterOptions): Figure {
-  const { title, xTitle, yTitle, fits = [], diagonal = false } = options;
+  const { title, xTitle, yTitle, fits = [], diagonal = false, bound } = options;
   requireRows(rows, title, "points");
   for (const { arm, x, y } of rows) {
     requireFinite(x, title, `"${arm}"`);
@@ -103,17 +115,54 @@ export function scatterWithFit(rows: readonly PointRow[], options: ScatterOption
       hoverinfo: "skip",
     });
   }
+  const drawn = bound && boundBetweenEdges(bound, title, data);
   return makeFigure({
     title,
-    data,
+    data: drawn ? [drawn.line, ...data] : data,
     layout: {
-      xaxis: axis(xTitle),
-      yaxis: axis(yTitle),
+      xaxis: axis(xTitle, drawn && { range: drawn.xRange }),
+      yaxis: axis(yTitle, drawn && { range: drawn.yRange }),
     },
     altText: `${sentence(title)} ${yTitle} against ${xTitle}, ${rows.length} points.${
       words.length > 0 ? ` Fitted lines: ${words.join("; ")}.` : ""
+    }${
+      bound
+        ? ` Dashed line: ${bound.label}, slope ${inWords(bound.slope)}, intercept ${
+          inWords(bound.intercept)
+        }.`
+        : ""
     }`,
   });
+}
+
+/**
+ * The line from edge to edge of axes whose range is that of what else is drawn: a steep line would
+ * squash the points. Only a line that passes all of it widens the range, to be seen.
+ */
+function boundBetweenEdges(
+  { label, slope, intercept }: BoundLine,
+  title: string,
+  data: readonly PlotlyTrace[],
+) {
+  requireFinite(slope, title, `"${label}"`);
+  requireFinite(intercept, title, `"${label}"`);
+  const xRange = paddedRange(data.flatMap(({ x }) => x as readonly number[]));
+  const ys = data.flatMap(({ y }) => y as readonly number[]);
+  const whole = xRange.map((x) => slope * x + intercept);
+  const [low, high] = paddedRange(ys);
+  const passes = Math.max(...whole) <= low || Math.min(...whole) >= high;
+  const yRange = passes ? paddedRange([...ys, ...whole]) : [low, high] as const;
+  const ends = whole.map((y) => Math.min(Math.max(y, yRange[0]), yRange[1]));
+  const line: PlotlyTrace = {
+    type: "scatter",
+    mode: "lines",
+    name: legendName(label),
+    x: ends.map((y, end) => y === whole[end] ? xRange[end]! : (y - intercept) / slope),
+    y: ends,
+    line: { color: mutedInk, width: 1.6, dash: "dash" },
+    hoverinfo: "skip",
+  };
+  return { line, xRange, yRange };
 }
 
 function minimum(values: readonly number[]): number {

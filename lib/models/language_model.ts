@@ -108,10 +108,13 @@ export function needsValues(config: ModelConfig): config is SecondOrderConfig {
  *   dropout, and for a rate outside [0, 1).
  */
 export function checkAttentionDropout(config: ModelConfig, rate: number): void {
-  const found = config.kind === "causal" ? `a causal ${config.backbone.architecture}` : config.kind;
   if (config.kind !== "causal" || config.backbone.architecture !== "transformer") {
+    const found = config.kind === "causal"
+      ? `a causal model of architecture ${config.backbone.architecture}`
+      : `a model of kind ${config.kind}`;
     throw new UserError(
-      `attention dropout: expected a causal model of architecture transformer, found ${found}`,
+      "attention dropout: expected a causal model of architecture transformer, " +
+        `found ${found}; leave it out`,
     );
   }
   if (!(rate >= 0 && rate < 1)) {

@@ -8,6 +8,7 @@ import {
   isRecurrent,
   type ModelConfig,
   needsValues,
+  stacksOf,
 } from "../models/mod.ts";
 import { UserError } from "../errors.ts";
 import { createRandom } from "../random.ts";
@@ -167,6 +168,14 @@ export function disposeSession(session: Session): void {
 /** A run whose mean loss exceeds this multiple of its first loss has diverged. */
 const DIVERGENCE_FACTOR = 3;
 
+/** Loss forms may begin near 0 or below it: they may grow by as much as a guess costs. */
+function divergenceLimit({ model, objective }: TrainingConfig, firstLossNats: number): number {
+  const start = objective === undefined
+    ? firstLossNats
+    : Math.max(firstLossNats, Math.log(stacksOf(model)[0]!.vocabSize));
+  return firstLossNats + (DIVERGENCE_FACTOR - 1) * start;
+}
+
 /** Longest time without giving timers and signals a turn, in ms. */
 const TURN_MS = 50;
 
@@ -248,7 +257,7 @@ export async function* train(
     disposeTree([scalars, batch, result.loss, result.gradientNorm]);
 
     session.firstLossNats ??= lossNats;
-    const limit = DIVERGENCE_FACTOR * session.firstLossNats;
+    const limit = divergenceLimit(config, session.firstLossNats);
     if (!Number.isFinite(lossNats) || !Number.isFinite(gradientNorm) || lossNats > limit) {
       disposeTree(result.state);
       yield { type: "end", ...at(), reason: "diverged" };

@@ -63,8 +63,13 @@ export function needsEstimates({ form }: Objective): boolean {
   return form !== "plain" && form !== "label-smoothing";
 }
 
-/** @throws UserError when an option of the form is out of range. */
+/** @throws UserError for an unknown form, and when an option of the form is out of range. */
 export function checkObjective(objective: Objective): void {
+  if (!OBJECTIVE_FORMS.includes(objective.form)) {
+    throw new UserError(
+      `objective: expected one of ${OBJECTIVE_FORMS.join(", ")}, found ${objective.form}`,
+    );
+  }
   switch (objective.form) {
     case "absolute":
       if (objective.scale > 0 && Number.isFinite(objective.scale)) return;

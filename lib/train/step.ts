@@ -7,9 +7,9 @@ import {
   div,
   jit,
   type Jitted,
-  leavesOf,
   maximum,
   mul,
+  namedLeaves,
   slice,
   square,
   sum,
@@ -133,7 +133,10 @@ function trainingLoss(
 }
 
 function withPenalties(loss: Tensor, params: Trainable, { l1, l2 }: Penalties = {}): Tensor {
-  const weights = leavesOf(params).filter(({ rank }) => rank >= 2);
+  // Biases of mixing heads have an axis for the heads, too.
+  const weights = namedLeaves(params)
+    .filter(({ name, tensor }) => tensor.rank >= 2 && !name.endsWith("bias"))
+    .map(({ tensor }) => tensor);
   const total = (of: (weight: Tensor) => Tensor) =>
     weights.map((weight) => sum(of(weight))).reduce((all, one) => add(all, one));
   let penalized = loss;

@@ -6,6 +6,7 @@ import {
   HelpRequest,
   nearest,
   parseCommand,
+  refuseIdleOptions,
   UsageError,
 } from "../../lib/cli/_args.ts";
 import { Interrupted } from "../../lib/cli/_process.ts";
@@ -23,6 +24,8 @@ const spec = {
     color: { type: "boolean", default: true, description: "in colour" },
     seeds: { type: "integers", default: [0], description: "the seeds" },
     only: { type: "strings", description: "some" },
+    share: { type: "number", above: 0, below: 1, default: 0.5, description: "how much" },
+    parts: { type: "strings", choices: ["head", "tail"], description: "which" },
   },
   examples: [{ command: "deno task demo --steps 3", does: "three" }],
 } as const satisfies CommandSpec;
@@ -46,6 +49,8 @@ Deno.test("parseCommand() gives defaults and typed values", () => {
     color: true,
     seeds: [0],
     only: undefined,
+    share: 0.5,
+    parts: undefined,
   });
   assert.deepEqual(positionals, []);
 
@@ -61,6 +66,10 @@ Deno.test("parseCommand() gives defaults and typed values", () => {
   assert.equal(given.options.color, false);
   assert.deepEqual(given.options.seeds, [1, 2, 3]);
   assert.deepEqual(given.positionals, ["word"]);
+  const parts: readonly ("head" | "tail")[] | undefined =
+    parseCommand(spec, ["--parts", "tail,head"]).options.parts;
+  assert.deepEqual(parts, ["tail", "head"]);
+  assert.equal(parseCommand(spec, ["--share", "0.999"]).options.share, 0.999);
 });
 
 Deno.test("parseCommand() takes the -- that deno task hands on", () => {
@@ -83,8 +92,29 @@ Deno.test("parseCommand() refuses values that do not fit", () => {
   refuses(["--learning-rate", "fast"], /--learning-rate must be a number: got "fast"/);
   refuses(["--preset", "big"], /--preset must be one of quick, small: got "big"/);
   refuses(["--seeds", "1,x"], /--seeds must be .*whole numbers.*got "x"/);
+  for (const bad of ["0", "1", "-1"]) {
+    refuses(["--share", bad], /--share must be a number, above 0 and below 1: got "/);
+  }
+  refuses(["--parts", "head,foot"], /--parts must be one or more of head, tail, joined .* "foot"/);
   refuses(["--steps"], /--steps needs a value/);
   refuses(["--color=yes"], /--color is a switch/);
+});
+
+Deno.test("refuseIdleOptions() names an option that was given and would do nothing", () => {
+  const parsed = parseCommand(spec, ["--learning-rate", "1", "--no-color"]);
+  const applies = {
+    learningRate: ({ preset }: typeof parsed.options) => preset === "small",
+    steps: () => false,
+  };
+  assert.throws(
+    () => refuseIdleOptions(spec, parsed, applies, "--preset quick"),
+    (error: Error) =>
+      error instanceof UsageError &&
+      error.message === "--learning-rate does nothing with --preset quick; leave it out or " +
+          "change these (see deno task demo --help)",
+  );
+  const small = parseCommand(spec, ["--learning-rate", "1", "--preset", "small"]);
+  refuseIdleOptions(spec, small, applies, "--preset small");
 });
 
 Deno.test("parseCommand() refuses extra and missing words", () => {

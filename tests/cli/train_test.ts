@@ -1,15 +1,10 @@
 import assert from "node:assert/strict";
 import { symlink } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseCommand, UsageError } from "../../lib/cli/_args.ts";
-import {
-  checkApplicable,
-  dataSpec,
-  modelConfig,
-  summaryLines,
-  trainCommand,
-} from "../../lib/cli/train.ts";
+import { checkOptions, trainCommand } from "../../lib/cli/_train_options.ts";
+import { dataSpec, modelConfig, runSpec, summaryLines } from "../../lib/cli/train.ts";
 import { UserError } from "../../lib/errors.ts";
 import type { DataSpec, RunRecord, StoredRun } from "../../lib/experiments/mod.ts";
 import { checkModelSizes, type ModelConfig, sampleLength, stacksOf } from "../../lib/models/mod.ts";
@@ -25,29 +20,36 @@ function modelOf(...argv: string[]): ModelConfig {
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
+/** The task on a tiny corpus, with runs of its own. */
+async function trainingIn(folder: string): Promise<(...argv: string[]) => Deno.Command> {
+  // The command keeps its runs beside its own lib: this one's is the temporary folder's.
+  await symlink(join(root, "lib"), join(folder, "lib"));
+  const train = join(folder, "lib", "cli", "train.ts");
+  const permissions = ["read", "write", "env", "ffi", "sys", "run"].map((name) =>
+    `--allow-${name}`
+  );
+  const sizes = { vocabulary: 270, context: 8, batch: 8, width: 8, layers: 1 };
+  const options = Object.entries(sizes).flatMap(([name, size]) => [`--${name}`, `${size}`]);
+  return (...argv) =>
+    new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "--no-check", ...permissions, `--config=${join(root, "deno.json")}`, train],
+        ...["--corpus", join(folder, "corpus.jsonl"), "--backend", "wasm", ...options, ...argv],
+      ],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+      env: { NO_COLOR: "1" },
+    });
+}
+
 Deno.test({
   name: "deno task train that gets Ctrl-C ends with 130 and says in one line how to go on",
   ignore: Deno.build.os === "windows",
   fn: () =>
     withFiles(tinyCorpus(), async (folder) => {
-      // The command keeps its runs beside its own lib: this one's is the temporary folder's.
-      await symlink(join(root, "lib"), join(folder, "lib"));
-      const train = join(folder, "lib", "cli", "train.ts");
-      const permissions = ["read", "write", "env", "ffi", "sys", "run"].map((name) =>
-        `--allow-${name}`
-      );
-      const sizes = { vocabulary: 270, context: 8, batch: 8, width: 8, layers: 1, steps: 100_000 };
-      const options = Object.entries(sizes).flatMap(([name, size]) => [`--${name}`, `${size}`]);
-      const process = new Deno.Command(Deno.execPath(), {
-        args: [
-          ...["run", "--no-check", ...permissions, `--config=${join(root, "deno.json")}`, train],
-          ...["--corpus", join(folder, "corpus.jsonl"), "--backend", "wasm", ...options],
-        ],
-        stdin: "null",
-        stdout: "null",
-        stderr: "piped",
-        env: { NO_COLOR: "1" },
-      }).spawn();
+      const process = (await trainingIn(folder))("--steps", "100000").spawn();
+      const output = new Response(process.stdout).text();
       let said = "";
       let sent = false;
       for await (const chunk of process.stderr.pipeThrough(new TextDecoderStream())) {
@@ -58,6 +60,7 @@ Deno.test({
       }
       const { code, signal } = await process.status;
       assert.equal(signal, null, "it ended by itself");
+      assert.equal(await output, "");
       assert.equal(code, 130, said);
       const last = said.trimEnd().split("\n").at(-1)!;
       const [, checkpoint] = last.match(
@@ -66,6 +69,42 @@ Deno.test({
       assert.doesNotMatch(said, /error|\n\s+at /);
       assert.ok(checkpoint!.startsWith(join(folder, "runs")), last);
       assert.ok((await Deno.stat(checkpoint!)).size > 0);
+    }),
+});
+
+Deno.test({
+  name: "deno task train goes from a teacher on all samples to a student on few",
+  ignore: Deno.build.os === "windows",
+  fn: () =>
+    withFiles(tinyCorpus(), async (folder) => {
+      const training = await trainingIn(folder);
+      const run = async (...argv: string[]) => {
+        const { code, stdout, stderr } = await training("--steps", "12", ...argv).output();
+        const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+        assert.equal(code, 0, decode(stderr));
+        return decode(stdout).trimEnd().split("\n");
+      };
+      const pathIn = (lines: readonly string[]) => lines.at(-1)!.replace(/^weights: /, "");
+      const teacher = pathIn(await run());
+      const { mtime } = await Deno.stat(teacher);
+      const taught = [
+        ...["--train-windows", "16", "--objective", "absolute"],
+        ...["--entropies", basename(dirname(teacher)), "--evaluate-every", "6"],
+      ];
+      const lines = await run(...taught);
+      const evaluation =
+        /held-out loss \d\.\d{4} nats\/token .* train loss \d\.\d{4} {2}gap -?\d\.\d+$/;
+      assert.match(lines[0]!, new RegExp(`^step 6 .*${evaluation.source}`));
+      assert.match(lines[1]!, new RegExp(`^step 12 .*${evaluation.source}`));
+      assert.match(lines[2]!, /^mean of the estimates that it was trained with {2}\d\.\d{4}$/);
+      assert.notEqual(pathIn(lines), teacher);
+      const config = await Deno.readTextFile(join(dirname(pathIn(lines)), "config.json"));
+      const { spec, facts } = JSON.parse(config);
+      assert.equal(facts.trainWindows, 16);
+      assert.deepEqual(spec.training.objective, { form: "absolute", scale: 2.5 });
+      assert.equal(spec.teacher.run.data.trainWindows, undefined);
+      assert.deepEqual(await run(...taught, "--fresh"), lines);
+      assert.deepEqual((await Deno.stat(teacher)).mtime, mtime, "the teacher stays");
     }),
 });
 
@@ -119,12 +158,16 @@ Deno.test("deno task train refuses options that would do nothing", () => {
     ["--corpus", "markov.json", "--vocabulary", "300"],
     ["--corpus", "markov.JSON", "--unit", "sentence"],
     ["--corpus", "a/markov.json", "--text-field", "body"],
+    ["--attention-dropout", "0.1"],
+    ["--family", "transformer", "--model", "zeros", "--attention-dropout", "0.1"],
+    ["--model", "eem", "--objective", "absolute"],
+    ["--scale", "2"],
   ];
   for (const argv of refused) {
     const { options, given } = parseCommand(trainCommand, argv);
     const option = argv.at(-2)!;
     assert.throws(
-      () => checkApplicable(options, given),
+      () => checkOptions(options, given),
       (error: Error) => error instanceof UsageError && error.message.startsWith(`${option} does`),
     );
   }
@@ -134,11 +177,43 @@ Deno.test("deno task train refuses options that would do nothing", () => {
       ["--corpus", "texts.jsonl", "--vocabulary", "300", "--text-field", "body"],
       ["--corpus", "markov.json", "--layout", "padded"],
       ["--model", "zeros", "--join", "embedding", "--embedding-size", "4"],
+      ["--family", "transformer", "--attention-dropout", "0.1", "--l1", "0.1"],
+      ["--model", "eem", "--objective", "plain", "--l2", "0.1", "--evaluate-train"],
     ]
   ) {
     const { options, given } = parseCommand(trainCommand, argv);
-    checkApplicable(options, given);
+    checkOptions(options, given);
   }
+});
+
+Deno.test("deno task train evaluates the training samples where there are few, or as asked", async () => {
+  const specOf = async (...argv: string[]) => {
+    const { options, given } = parseCommand(trainCommand, argv);
+    return runSpec(options, given, await dataSpec(options));
+  };
+  const plain = await specOf();
+  assert.ok(!("trainWindows" in plain.data) && !("teacher" in plain));
+  assert.deepEqual(Object.keys(plain.training), [
+    ...["model", "optimizer", "schedule", "batchSize", "seed", "logEvery", "evaluateEvery"],
+  ], "runs without these options keep their ids");
+  const few = await specOf("--train-windows", "9");
+  assert.deepEqual(few.data, { ...plain.data, trainWindows: 9 });
+  for (
+    const [argv, expected] of [
+      [[], undefined],
+      [["--train-windows", "9"], true],
+      [["--evaluate-train"], true],
+      [["--train-windows", "9", "--no-evaluate-train"], undefined],
+    ] as const
+  ) {
+    assert.equal((await specOf(...argv)).training.evaluateTrain, expected, argv.join(" "));
+  }
+  const { arm, training } = await specOf("--objective", "one-sided", "--l1", "0.5");
+  assert.equal(arm, "clm, one-sided");
+  assert.deepEqual([training.objective, training.penalties], [{ form: "one-sided" }, { l1: 0.5 }]);
+  const { options, given } = parseCommand(trainCommand, []);
+  const teacher = { exact: "entropy" } as const;
+  assert.deepEqual(runSpec(options, given, plain.data, teacher).teacher, teacher);
 });
 
 const BIT = { kind: "iid", probabilities: [0.5, 0.25, 0.25], length: 400, seed: 2 };
@@ -177,7 +252,7 @@ const SOURCE_RECORD = {
   surprisalNats: 1.24,
 } as const;
 
-/** What is printed of a run with one evaluation and the measurements given. */
+/** What is printed of a run with two evaluations and the measurements given. */
 function summaryOf(
   data: DataSpec,
   measured: readonly RunRecord[],
@@ -238,4 +313,21 @@ Deno.test("deno task train says of text what a byte costs, and what was measured
       "quantized embedding, 4 bits  1.5000 nats/token",
     ],
   );
+});
+
+Deno.test("deno task train says what the training samples cost, and the estimates' mean", async () => {
+  const data = await dataSpec(parseCommand(trainCommand, []).options);
+  const bits = (1.25 / Math.LN2 / 2).toFixed(4);
+  const evaluated = {
+    type: "evaluation",
+    ...ENDED,
+    lossNats: 1.25,
+    scoredTokens: 9,
+    trainLossNats: 1.375,
+  } as const;
+  const measured = { type: "measurement", what: "token values", meanValue: 2.5 } as const;
+  assert.deepEqual(summaryOf(data, [evaluated, measured]).slice(2), [
+    `step 20  held-out loss 1.2500 nats/token  ${bits} bits/byte  train loss 1.3750  gap -0.1250`,
+    "mean of the estimates that it was trained with  2.5000",
+  ]);
 });

@@ -124,10 +124,14 @@ const ATTENTION_BIAS = Array.from({ length: 2 * 3 * 4 }, (_, i) => {
   return s > t + 1 || (sample === 1 && s === 0) ? -1e9 : 0.25 * s;
 });
 
+/** What dropout multiplies weights by, `[B, H, T, S]`: a third is dropped. */
+const ATTENTION_KEEP = Array.from({ length: 4 * 3 * 4 }, (_, i) => i * i % 3 === 1 ? 1.5 : 0);
+
 function loopAttention(
   query: Float64Array,
   key: Float64Array,
   value: Float64Array,
+  keep: readonly number[],
 ): Float64Array {
   const { sequences, heads, queries, keys, width } = ATTENTION;
   const y = new Float64Array(sequences * queries * width);
@@ -147,7 +151,7 @@ function loopAttention(
       for (let s = 0; s < keys; s++) {
         for (let e = 0; e < width; e++) {
           y[(n * queries + t) * width + e]! += powers[s]! / total *
-            value[(n * keys + s) * width + e]!;
+            keep[(n * queries + t) * keys + s]! * value[(n * keys + s) * width + e]!;
         }
       }
     }
@@ -254,7 +258,21 @@ const CASES: readonly Case[] = [
     inputs: [[2, 2, 3, 2], [2, 2, 4, 2], [2, 2, 4, 2]],
     op: ([query, key, value]) =>
       softmaxAttention(query!, key!, value!, tensor(ATTENTION_BIAS, [2, 1, 3, 4])),
-    loops: ([query, key, value]) => loopAttention(query!, key!, value!),
+    loops: ([query, key, value]) =>
+      loopAttention(query!, key!, value!, ATTENTION_KEEP.map(() => 1)),
+  },
+  {
+    name: "softmaxAttention() with dropped weights",
+    inputs: [[2, 2, 3, 2], [2, 2, 4, 2], [2, 2, 4, 2]],
+    op: ([query, key, value]) =>
+      softmaxAttention(
+        query!,
+        key!,
+        value!,
+        tensor(ATTENTION_BIAS, [2, 1, 3, 4]),
+        tensor(ATTENTION_KEEP, [2, 2, 3, 4]),
+      ),
+    loops: ([query, key, value]) => loopAttention(query!, key!, value!, ATTENTION_KEEP),
   },
 ];
 

@@ -3,13 +3,18 @@
 import assert from "node:assert/strict";
 import { checkEstimator } from "../../lib/entropy/mod.ts";
 import type { TrainingSizes } from "../../lib/experiments/arms.ts";
-import { latentData, sourceData } from "../../lib/experiments/data.ts";
-import type { RunSpec } from "../../lib/experiments/run_spec.ts";
+import { type DataSpec, latentData, sourceData } from "../../lib/experiments/data.ts";
+import { type RunSpec, teacherRuns } from "../../lib/experiments/run_spec.ts";
 import { checkEncoder, encoderConfig } from "../../lib/experiments/weights.ts";
-import { checkModelSizes, needsValues, sampleLength, stacksOf } from "../../lib/models/mod.ts";
+import { checkModelSizes, sampleLength, stacksOf } from "../../lib/models/mod.ts";
 import { createRandom } from "../../lib/random.ts";
 import { latentSequences } from "../../lib/text/mod.ts";
-import { ADAMW_DEFAULTS, checkSchedule } from "../../lib/train/mod.ts";
+import {
+  ADAMW_DEFAULTS,
+  checkLossOptions,
+  checkSchedule,
+  needsTokenValues,
+} from "../../lib/train/mod.ts";
 
 /** The model of every arm, by the arm's name. */
 export function modelsOf(specs: readonly RunSpec[]) {
@@ -39,12 +44,20 @@ export function assertSameModelForAllSeeds(specs: readonly RunSpec[]): void {
   for (const { arm, training } of specs) assert.deepEqual(training.model, models[arm], arm);
 }
 
+/** What is held out, and what training windows are taken from. */
+export function withoutSubset(data: DataSpec): DataSpec {
+  if ("source" in data) return data;
+  const { trainWindows: _, trainHalf: __, ...all } = data;
+  return all;
+}
+
 /** The run can be trained: sizes fit each other, the data, and the runs that it needs. */
 export function assertTrainable(spec: RunSpec): void {
   const { arm, data, training, frozenEncoder, teacher, estimates } = spec;
-  const { model, schedule } = training;
+  const { model, schedule, batchSize } = training;
   checkModelSizes(model);
   checkSchedule(schedule);
+  checkLossOptions(model, training);
   assert.equal(sampleLength(model), data.contextLength, arm);
   for (const { vocabSize } of stacksOf(model)) assert.equal(vocabSize, data.vocabSize, arm);
   if ("source" in data) {
@@ -56,10 +69,17 @@ export function assertTrainable(spec: RunSpec): void {
   }
   if ("known" in data) assert.deepEqual(data, sourceData(data.known, data));
   const padId = data.layout === "padded" ? 0 : null;
-  assert.equal(teacher !== undefined, needsValues(model), arm);
-  if (teacher !== undefined) {
-    assert.deepEqual(teacher.run.data, data, arm);
-    checkEstimator(teacher.estimator, teacher.run.training.model, { padId });
+  if (!("source" in data) && data.trainWindows !== undefined) {
+    assert.ok(batchSize <= data.trainWindows / (data.trainHalf === undefined ? 1 : 2), arm);
+  }
+  assert.equal(teacher !== undefined, needsTokenValues(model, training), arm);
+  if (teacher !== undefined && "exact" in teacher) assert.ok("known" in data, arm);
+  else if (teacher !== undefined) {
+    for (const run of teacherRuns(teacher)) {
+      assertTrainable(run);
+      assert.deepEqual(withoutSubset(run.data), withoutSubset(data), arm);
+      checkEstimator(teacher.estimator, run.training.model, { padId });
+    }
   }
   const shorter = estimates?.shorter;
   if (shorter !== undefined) assertTrainable(shorter);

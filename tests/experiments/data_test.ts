@@ -2,12 +2,15 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import {
   type CorpusData,
+  halfRows,
   latentData,
   pickWindows,
   prepareData,
+  type PreparedData,
   type PreparedText,
   scoredTokens,
   sourceData,
+  type TrainSubset,
 } from "../../lib/experiments/data.ts";
 import { UserError } from "../../lib/errors.ts";
 import { createRandom } from "../../lib/random.ts";
@@ -155,6 +158,83 @@ Deno.test("prepareData() evaluates windows spread evenly over the held-out text"
     assert.deepEqual(more.training.heldOut, all);
   }));
 
+Deno.test("halfRows() are every other row, from the first or the second", () => {
+  assert.deepEqual(halfRows({ count: 5 }, "even"), [0, 2, 4]);
+  assert.deepEqual(halfRows({ count: 5 }, "odd"), [1, 3]);
+  assert.deepEqual(halfRows({ count: 1 }, "odd"), []);
+});
+
+/** All of the windows' rows, and what belongs to each. */
+function rowsOf({ contextLength, count, ids, realTokens, byteCounts }: Windows): string[] {
+  return Array.from({ length: count }, (_, row) => {
+    const own = ids.subarray(row * contextLength, (row + 1) * contextLength);
+    return `${own} ${realTokens[row]} ${byteCounts[row]}`;
+  });
+}
+
+/** Asserts that `prepare` gives parts of the training windows and all of the held-out ones. */
+async function assertTrainSubsets(
+  prepare: (subset: TrainSubset) => Promise<PreparedData>,
+): Promise<void> {
+  const { training: all, corpusKey } = await prepare({});
+  const rows = rowsOf(all.train);
+  const { count } = all.train;
+  assert.ok(count > 20 && new Set(rows).size > count / 2, "windows can be told apart");
+  for (const trainWindows of [1, 2, 7, 16, count - 1, count]) {
+    const part = Array.from(
+      { length: trainWindows },
+      (_, i) => rows[Math.floor(i * count / trainWindows)]!,
+    );
+    const { training, corpusKey: key } = await prepare({ trainWindows });
+    assert.deepEqual(rowsOf(training.train), part, `${trainWindows} of ${count}`);
+    assert.deepEqual(training.heldOut, all.heldOut);
+    assert.equal(key, corpusKey);
+    const halves = await Promise.all(
+      (["even", "odd"] as const).map((trainHalf) => prepare({ trainWindows, trainHalf })),
+    );
+    for (const [first, { training: half }] of halves.entries()) {
+      assert.deepEqual(rowsOf(half.train), part.filter((_, i) => i % 2 === first));
+      assert.deepEqual(half.heldOut, all.heldOut);
+    }
+  }
+  const odd = await prepare({ trainHalf: "odd" });
+  assert.deepEqual(rowsOf(odd.training.train), rows.filter((_, i) => i % 2 === 1));
+
+  for (const trainWindows of [0, -1, 1.5, NaN]) {
+    assert.equal(
+      await refusalOf(prepare({ trainWindows })),
+      `trainWindows: expected a positive integer, found ${trainWindows}`,
+    );
+  }
+  const length = all.train.contextLength;
+  assert.equal(
+    await refusalOf(prepare({ trainWindows: count + 1 })),
+    `trainWindows: expected at most the ${count} training windows of ${length} tokens that there ` +
+      `are, found ${count + 1}; ask for fewer or add text`,
+  );
+}
+
+async function refusalOf(failing: Promise<unknown>): Promise<string> {
+  try {
+    await failing;
+  } catch (error) {
+    assert.ok(error instanceof UserError, String(error));
+    return error.message;
+  }
+  assert.fail("expected an error");
+}
+
+for (const layout of ["packed", "padded"] as const) {
+  Deno.test(`prepareData() trains on the ${layout} windows of a text that are asked for`, () =>
+    withFiles(
+      shortDocuments(),
+      (folder) => assertTrainSubsets((subset) => prepare(folder, { layout, ...subset })),
+    ));
+}
+
+Deno.test("prepareData() trains on the windows of a source that are asked for", () =>
+  assertTrainSubsets((subset) => prepareKnown({ ...subset })));
+
 Deno.test("prepareData() refuses a number of held-out windows that is none", () =>
   withFiles(tinyCorpus(), async (folder) => {
     for (const heldOutWindows of [0, -1, 1.5, NaN]) {
@@ -286,6 +366,11 @@ const KNOWN = sourceData(COPY, { layout: "packed", contextLength: 8, heldOutWind
 function prepareKnown(changes: Partial<typeof KNOWN> = {}) {
   return prepareData({ ...KNOWN, ...changes }, { cacheFolder: "nothing is written there" });
 }
+
+Deno.test("sourceData() hands on which windows are trained on", () => {
+  const subset = { trainWindows: 9, trainHalf: "even" } as const;
+  assert.deepEqual(sourceData(COPY, { ...KNOWN, ...subset }), { ...KNOWN, ...subset });
+});
 
 Deno.test("sourceData() has the source itself and its vocabulary, pad included", () => {
   assert.deepEqual(KNOWN, {

@@ -165,6 +165,7 @@ for (const name of PRESETS) {
       runs.forEach(({ arm, teacher, training }, i) => {
         assert.equal(teacher !== undefined, arm.startsWith("2EEM"), arm);
         if (teacher === undefined) return;
+        assert.ok("run" in teacher, arm);
         assert.equal(teacher.estimator, "loss");
         const at = ids.indexOf(runId(teacher.run, "key"));
         assert.ok(0 <= at && at < i, arm);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { disposeTree, memory } from "../../lib/engine/mod.ts";
 import { UserError } from "../../lib/errors.ts";
-import { findRun, loadRun, publishRun } from "../../lib/experiments/mod.ts";
+import { findRun, findTrainedRun, loadRun, publishRun } from "../../lib/experiments/mod.ts";
 import { onEveryBackend } from "../_backends.ts";
 import { livelyModel } from "../models/_tiny.ts";
 import { withFiles } from "../text/_temporary.ts";
@@ -101,6 +101,8 @@ onEveryBackend("findRun() refuses runs that cannot be used", () =>
       const { corpus: _, ...data } = config.spec.data as unknown as Record<string, unknown>;
       await configured({ spec: { ...config.spec, data: { ...data, source: {} } } });
       assert.match(await refusalOf(findRun("clm-1", folders)), /found one on made sequences/);
+      const { folder: found, config: { id } } = await findTrainedRun("clm-1", folders);
+      assert.deepEqual([found, id], [place, "clm-1"], "it needs no tokenizer");
     });
     await configured({ spec: { ...config.spec, data: undefined } });
     assert.match(await refusalOf(findRun("clm-1", folders)), /config\.json: expected spec\.data/);

@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { disposeTree, initEngine, leavesOf, memory } from "../../lib/engine/mod.ts";
-import { secondOrderEntropies, tokenCrossEntropies } from "../../lib/entropy/mod.ts";
+import {
+  type EstimatorName,
+  secondOrderEntropies,
+  tokenCrossEntropies,
+} from "../../lib/entropy/mod.ts";
 import {
   checkNeededRun,
   checkTeacher,
@@ -13,13 +17,16 @@ import {
   runAll,
   type RunResult,
   type RunSpec,
+  sourceData,
+  weightsPath,
 } from "../../lib/experiments/mod.ts";
 import { mean } from "../../lib/measure/mod.ts";
 import type { Model } from "../../lib/models/mod.ts";
+import type { Objective } from "../../lib/train/mod.ts";
 import { refusal } from "../models/_tiny.ts";
 import { withFiles } from "../text/_temporary.ts";
-import { valuesOf } from "../train/_tiny_training.ts";
-import { tinyCorpus, tinySpec } from "./_tiny.ts";
+import { DATA, valuesOf } from "../train/_tiny_training.ts";
+import { tinyCorpus, tinyLatentSpec, tinySpec } from "./_tiny.ts";
 import { optionsIn, refuses, twelveSteps, watchProgress } from "./_tiny_runs.ts";
 
 await initEngine({ backend: "wasm", log: () => {} });
@@ -57,7 +64,7 @@ Deno.test("checkTeacher() wants a teacher for models that learn numbers, and for
     checkTeacher(clm, data);
     assert.equal(
       refusal(() => checkTeacher(untaught, data)),
-      "teacher: expected the run whose estimates the model is trained on, found none",
+      "teacher: expected the run whose estimates a second-order model is trained on, found none",
     );
     assert.equal(
       refusal(() => checkTeacher({ ...clm, teacher }, data)),
@@ -73,6 +80,110 @@ Deno.test("checkTeacher() wants a teacher for models that learn numbers, and for
       padId: 1,
     });
   }));
+
+/** The run, trained with a loss form. */
+function comparing(spec: TinySpec, objective: Objective): TinySpec {
+  return { ...spec, training: { ...spec.training, objective } };
+}
+
+Deno.test("checkTeacher() wants a teacher for loss forms that compare, and for no others", () => {
+  const clm = tinySpec("", "clm");
+  const teacher = { run: clm, estimator: "loss" } as const;
+  const [oneSided, smoothing] = [
+    comparing(clm, { form: "one-sided" }),
+    comparing(clm, { form: "label-smoothing", share: 0.1 }),
+  ];
+  checkTeacher({ ...oneSided, teacher }, DATA);
+  checkTeacher(smoothing, DATA);
+  assert.equal(
+    refusal(() => checkTeacher(oneSided, DATA)),
+    "teacher: expected the run whose estimates a causal model with objective one-sided is " +
+      "trained on, found none",
+  );
+  assert.equal(
+    refusal(() => checkTeacher({ ...smoothing, teacher }, DATA)),
+    "teacher: expected none for a causal model with objective label-smoothing, found one",
+  );
+});
+
+Deno.test("checkTeacher() wants halves that are parts of the run's own training windows", () => {
+  const half = (trainHalf: "even" | "odd", trainWindows?: number): RunSpec =>
+    withData(tinySpec("", "clm"), { trainHalf, ...(trainWindows && { trainWindows }) });
+  const check = (even: RunSpec, odd: RunSpec, trainWindows?: number) => {
+    const { data, ...spec } = comparing(tinySpec("", "clm"), { form: "signed" });
+    const own = trainWindows === undefined ? data : { ...data, trainWindows };
+    checkTeacher(
+      { ...spec, data: own, teacher: { halves: { even, odd }, estimator: "loss" } },
+      DATA,
+    );
+  };
+  const [even, odd] = [half("even"), half("odd")];
+  check(even, odd);
+  check(half("even", 9), half("odd", 9), 9);
+  for (
+    const [attempt, message] of [
+      [
+        () => check(odd, even),
+        "even: expected a run on the even ones of all training windows, found one on the odd ones " +
+        "of all training windows",
+      ],
+      [
+        () => check(even, tinySpec("", "clm")),
+        "odd: expected a run on the odd ones of all training windows, found one on the even and " +
+        "odd ones of all training windows",
+      ],
+      [
+        () => check(half("even", 9), half("odd", 8), 9),
+        "odd: expected a run on the odd ones of 9 training windows, found one on the odd ones of 8 " +
+        "training windows",
+      ],
+      [
+        () => check(even, odd, 9),
+        "even: expected a run on the even ones of 9 training windows, found one on the even ones " +
+        "of all training windows",
+      ],
+    ] as const
+  ) {
+    assert.equal(refusal(attempt), `teacher.halves.${message}`);
+  }
+  const eem = withData(tinySpec("", "eem"), { trainHalf: "odd" });
+  const byHalves = (estimator: EstimatorName) => () =>
+    checkTeacher({
+      ...comparing(tinySpec("", "clm"), { form: "signed" }),
+      teacher: { halves: { even, odd: eem }, estimator },
+    }, DATA);
+  byHalves("loss")();
+  assert.match(refusal(byHalves("predictive-entropy")), /^predictive-entropy: .* augmented; /);
+});
+
+Deno.test("checkTeacher() knows which sources have which exact numbers", () => {
+  const sizes = { layout: "packed", contextLength: 8, heldOutWindows: 4 } as const;
+  const extent = { length: 400, seed: 1 };
+  const coin = sourceData({ kind: "iid", probabilities: [0.5, 0.5], ...extent }, sizes);
+  const copied = { kind: "corrupted-copy", symbols: 4, corruption: 0.5, ...extent } as const;
+  const copy = sourceData(copied, sizes);
+  const clm = comparing(tinySpec("", "clm"), { form: "signed" });
+  const check = (exact: "entropy" | "surprisal" | "corruption", data: RunSpec["data"]) => () =>
+    checkTeacher({ ...clm, data, teacher: { exact } }, DATA);
+  for (const name of ["entropy", "surprisal"] as const) {
+    check(name, coin)();
+    check(name, copy)();
+    for (const data of [clm.data, tinyLatentSpec().data]) {
+      assert.equal(
+        refusal(check(name, data)),
+        `teacher: expected a source of known entropy for its exact ${name}, found no source of ` +
+          "known entropy",
+      );
+    }
+  }
+  check("corruption", copy)();
+  for (const [data, found] of [[coin, "iid"], [clm.data, "no source of known entropy"]] as const) {
+    assert.equal(
+      refusal(check("corruption", data)),
+      `teacher: expected a corrupted copy for its exact corruption, found ${found}`,
+    );
+  }
+});
 
 Deno.test("checkNeededRun() names the run that does not fit, and what it is for", () => {
   const corpus = tinyCorpus()["corpus.jsonl"]!;
@@ -96,7 +207,12 @@ Deno.test("checkNeededRun() names the run that does not fit, and what it is for"
     ];
     const pairing = (run: RunSpec): [RunSpec, RunSpec] => [paired(run), run];
     const other = { corpus: join(folder, "other.jsonl") };
+    const halving = (odd: RunSpec): [RunSpec, RunSpec] => [
+      { ...taught, teacher: { halves: { even: clm, odd }, estimator: "loss" } },
+      odd,
+    ];
     (await check(taught, taught.teacher.run))();
+    (await check(...halving({ ...clm })))();
     (await check(...pairing(clmOf(clm, 7))))();
 
     for (
@@ -104,6 +220,15 @@ Deno.test("checkNeededRun() names the run that does not fit, and what it is for"
         [
           teaching(clmOf(clm, 7)),
           "teacher (mixer clm): expected a model of 8 tokens a sample, found 7",
+        ],
+        [
+          halving(clmOf(clm, 7)),
+          "teacher (mixer clm): expected a model of 8 tokens a sample, found 7",
+        ],
+        [
+          halving(withData(clm, other)),
+          "teacher (mixer clm): expected a run on the same corpus, vocabulary and unit of text, " +
+          "found another",
         ],
         [
           pairing(clm),
@@ -181,6 +306,7 @@ Deno.test("loadNeeded() gives the teacher's estimates, the shorter model, the ot
       [undefined, undefined, undefined],
     );
     assert.equal(nothing.data, prepared.training);
+    assert.equal(nothing.meanValue, null);
     nothing.dispose();
 
     const estimates = { windows: 1, of: ["two-window"], shorter, onto: clm.data } as const;
@@ -198,11 +324,39 @@ Deno.test("loadNeeded() gives the teacher's estimates, the shorter model, the ot
     const rated = sources.data.train;
     assert.ok(rated.count === 96 && train.count > 96, `${rated.count} of ${train.count}`);
     assert.deepEqual(rated.values, await losses(rated));
+    const scored = rated.values!.filter((_, at) => at % 8 !== 0);
+    assert.ok(Math.abs(sources.meanValue! - mean([...scored])) < 1e-9);
     assert.deepEqual(sources.data.heldOut, { ...heldOut, values: await losses(heldOut) });
     assert.equal(memory().numTensors, before + leavesOf(short).length);
     sources.dispose();
     assert.equal(memory().numTensors, before);
     disposeTree([teacher, short]);
+  }));
+
+Deno.test("loadNeeded() estimates anew what a teacher of other weights under the same id says", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const options = optionsIn(folder);
+    const spec = taughtSpec(folder);
+    const [run, other] = await runAll(
+      [spec.teacher.run, tinySpec(folder, "clm", { seed: 4 })],
+      options,
+    );
+    const prepared = await prepareData(spec.data, options);
+    const load = async () => {
+      const { data, dispose } = await loadNeeded(options.folders, spec, prepared, options);
+      dispose();
+      return data.train.values!;
+    };
+    const stored = () => [...Deno.readDirSync(options.cacheFolder)].map(({ name }) => name).sort();
+    const [first, files] = [await load(), stored()];
+    assert.deepEqual(await load(), first);
+    assert.deepEqual(stored(), files);
+    const path = (run: RunResult) => weightsPath(options.folders, run.config.id);
+    await Deno.copyFile(path(other!), path(run!));
+    const second = await load();
+    const changed = second.filter((value, at) => value !== first[at]).length;
+    assert.ok(changed > 0.8 * first.length, `${changed} of ${first.length}`);
+    assert.equal(stored().length, files.length + 2, "of training and of held-out windows");
   }));
 
 Deno.test("runAll() trains the teacher first, and the model to say what it says", () =>

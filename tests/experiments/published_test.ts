@@ -5,6 +5,8 @@ import {
   autoencoderSpecs,
   BASELINE_PRESETS,
   baselineSpecs,
+  ENTROPY_TRAINING_PRESETS,
+  entropyTrainingSpecs,
   HANDOVER_PRESETS,
   handoverSpecs,
   KNOWN_ENTROPY_PRESETS,
@@ -30,6 +32,7 @@ Deno.test("data/runs holds the runs of preset small, all of them and no others",
       ...handoverSpecs(HANDOVER_PRESETS.small),
       ...tokenEntropySpecs(TOKEN_ENTROPY_PRESETS.small),
       ...knownEntropySpecs(KNOWN_ENTROPY_PRESETS.small),
+      ...entropyTrainingSpecs(ENTROPY_TRAINING_PRESETS.small),
     ];
     for (const spec of specs) {
       const data = JSON.stringify(spec.data);

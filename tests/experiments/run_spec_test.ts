@@ -5,6 +5,8 @@ import {
   neededRuns,
   runId,
   type RunSpec,
+  type Teacher,
+  teacherRuns,
   TRAINING_VERSION,
 } from "../../lib/experiments/run_spec.ts";
 import type { ModelConfig } from "../../lib/models/mod.ts";
@@ -13,12 +15,36 @@ import { tinyLatentSpec, tinySpec } from "./_tiny.ts";
 
 const SPEC = tinySpec("folder", "eem");
 const KEY = "corpus key";
+
+function halfSpec(trainHalf: "even" | "odd"): RunSpec {
+  const { data, ...spec } = tinySpec("folder", "eem");
+  return { ...spec, data: { ...data, trainWindows: 9, trainHalf } };
+}
+
 /** An EEM that takes over the encoder of an autoencoder. */
 const FROZEN: RunSpec = { ...SPEC, frozenEncoder: tinySpec("folder", "ae") };
 /** A model that learns what another says of every token. */
-const TAUGHT: RunSpec = {
+const TAUGHT = {
   ...SPEC,
   teacher: { run: tinySpec("folder", "eem", { seed: 4 }), estimator: "loss" },
+} satisfies RunSpec;
+/** A model whose losses are compared with what others say that have not seen the window. */
+const CROSS_FITTED = {
+  ...tinySpec("folder", "eem", {
+    objective: { form: "absolute", scale: 2.5 },
+    attentionDropout: 0.1,
+    penalties: { l1: 1, l2: 2 },
+  }),
+  teacher: {
+    halves: { even: halfSpec("even"), odd: halfSpec("odd") },
+    estimator: "loss",
+    transforms: ["shuffled", "min-max"],
+  },
+} satisfies RunSpec;
+/** The same with the truth about a source. */
+const TRUE: RunSpec = {
+  ...CROSS_FITTED,
+  teacher: { exact: "entropy", transforms: ["mean"] },
 };
 const ESTIMATING: RunSpec = {
   ...SPEC,
@@ -131,6 +157,14 @@ Deno.test("runId() keeps the ids of TRAINING_VERSION 1, which published runs hav
   for (const model of ["clm", "eem", "zeros"] as const) {
     assert.equal(runId(tinySpec("folder", model), KEY), EARLIER_IDS[model]);
   }
+  // Made before a teacher could be anything but a run, and before there were transforms.
+  const taught: RunSpec = {
+    ...tinySpec("folder", "2eem"),
+    teacher: { run: tinySpec("folder", "clm"), estimator: "loss" },
+    estimates: { windows: 3, of: ["second-order"] },
+  };
+  assert.equal(runId(taught, KEY), "mixer-2eem-seed-3-49c23101f406");
+  assert.equal(runId(FROZEN, KEY), "mixer-eem-2-frozen-seed-3-981b0a6da218");
 });
 
 Deno.test("runId() is the same whatever the order of keys", () => {
@@ -146,11 +180,18 @@ function withoutLabels({ arm: _arm, family: _family, ...rest }: RunSpec): object
   return {
     ...rest,
     ...(frozenEncoder && { frozenEncoder: withoutLabels(frozenEncoder) }),
-    ...(teacher && { teacher: { ...teacher, run: withoutLabels(teacher.run) } }),
+    ...(teacher && { teacher: withoutRunLabels(teacher) }),
     ...(estimates && {
       estimates: { ...estimates, ...(shorter && { shorter: withoutLabels(shorter) }) },
     }),
   };
+}
+
+function withoutRunLabels(teacher: Teacher): object {
+  if ("run" in teacher) return { ...teacher, run: withoutLabels(teacher.run) };
+  if ("exact" in teacher) return teacher;
+  const { even, odd } = teacher.halves;
+  return { ...teacher, halves: { even: withoutLabels(even), odd: withoutLabels(odd) } };
 }
 
 for (
@@ -159,6 +200,8 @@ for (
     ["made sequences", { ...SPEC, data: tinyLatentSpec().data }, 30],
     ["a frozen encoder", FROZEN, 60],
     ["a teacher", TAUGHT, 50],
+    ["a teacher of halves", CROSS_FITTED, 80],
+    ["the truth about a source", TRUE, 30],
     ["estimates", ESTIMATING, 60],
   ] as const
 ) {
@@ -184,6 +227,13 @@ Deno.test("runId() tells runs by what they take from others, and from which part
     FROZEN,
     { ...SPEC, frozenEncoder: SPEC },
     { ...SPEC, teacher: { run: other, estimator: "loss" } },
+    { ...SPEC, teacher: { run: other, estimator: "loss", transforms: [] } },
+    { ...SPEC, teacher: { run: other, estimator: "loss", transforms: ["mean", "shuffled"] } },
+    { ...SPEC, teacher: { run: other, estimator: "loss", transforms: ["shuffled", "mean"] } },
+    { ...SPEC, teacher: { halves: { even: other, odd: SPEC }, estimator: "loss" } },
+    { ...SPEC, teacher: { halves: { even: SPEC, odd: other }, estimator: "loss" } },
+    { ...SPEC, teacher: { exact: "surprisal" } },
+    { ...SPEC, teacher: { exact: "corruption" } },
     { ...SPEC, estimates: { windows: 1, of: ["loss"] } },
     { ...SPEC, estimates: { windows: 1, of: ["loss"], shorter: other } },
     { ...SPEC, estimates: { windows: 1, of: ["loss"], onto: SPEC.data } },
@@ -195,12 +245,25 @@ Deno.test("neededRuns() are the runs that must be there first", () => {
   assert.deepEqual(neededRuns(SPEC), []);
   assert.deepEqual(neededRuns({ ...SPEC, estimates: { windows: 1, of: ["loss"] } }), []);
   const all = { ...FROZEN, ...TAUGHT, ...ESTIMATING };
-  const expected = [all.frozenEncoder, all.teacher!.run, all.estimates!.shorter];
+  const expected = [all.frozenEncoder, TAUGHT.teacher.run, all.estimates!.shorter];
   const found = neededRuns(all);
   assert.equal(found.length, 3);
   // The runs themselves, by which it is told what each is for.
   found.forEach((source, i) => assert.equal(source, expected[i]));
   for (const one of [FROZEN, TAUGHT, ESTIMATING]) assert.equal(neededRuns(one).length, 1);
+  const { even, odd } = CROSS_FITTED.teacher.halves;
+  const halves = neededRuns({ ...FROZEN, ...CROSS_FITTED });
+  assert.equal(halves.length, 3);
+  [FROZEN.frozenEncoder, even, odd].forEach((source, i) => assert.equal(halves[i], source));
+  assert.deepEqual(neededRuns(TRUE), []);
+});
+
+Deno.test("teacherRuns() are the runs that estimate, none for the truth", () => {
+  assert.deepEqual(teacherRuns(undefined), []);
+  assert.deepEqual(teacherRuns(TRUE.teacher), []);
+  assert.deepEqual(teacherRuns(TAUGHT.teacher), [TAUGHT.teacher.run]);
+  const { even, odd } = CROSS_FITTED.teacher.halves;
+  assert.deepEqual(teacherRuns(CROSS_FITTED.teacher), [even, odd]);
 });
 
 Deno.test("runId() keeps the order of lists", () => {
@@ -213,10 +276,16 @@ Deno.test("runId() takes no labels", () => {
   assert.equal(runId({ ...SPEC, ...labels }, KEY), runId(SPEC, KEY));
   const renamed = { ...FROZEN, frozenEncoder: { ...FROZEN.frozenEncoder!, ...labels } };
   assert.equal(runId(renamed, KEY), runId(FROZEN, KEY));
-  const { teacher, estimates } = { ...TAUGHT, ...ESTIMATING };
+  const [{ teacher }, { estimates }] = [TAUGHT, ESTIMATING];
   assert.equal(
-    runId({ ...SPEC, teacher: { ...teacher!, run: { ...teacher!.run, ...labels } } }, KEY),
+    runId({ ...SPEC, teacher: { ...teacher, run: { ...teacher.run, ...labels } } }, KEY),
     runId(TAUGHT, KEY),
+  );
+  const { halves: { even, odd }, ...rest } = CROSS_FITTED.teacher;
+  const halves = { even: { ...even, ...labels }, odd: { ...odd, arm: "odd" } };
+  assert.equal(
+    runId({ ...CROSS_FITTED, teacher: { ...rest, halves } }, KEY),
+    runId(CROSS_FITTED, KEY),
   );
   assert.equal(
     runId(

@@ -14,9 +14,12 @@ import {
   type RunSpec,
   weightsPath,
 } from "../../lib/experiments/mod.ts";
+import { tokenCrossEntropies } from "../../lib/entropy/mod.ts";
 import { UserError } from "../../lib/errors.ts";
+import { mean } from "../../lib/measure/mod.ts";
 import { parameterCount } from "../../lib/models/mod.ts";
 import { parseTokenizer } from "../../lib/tokenizer/mod.ts";
+import type { LossOptions } from "../../lib/train/mod.ts";
 import { withFiles } from "../text/_temporary.ts";
 import { valuesOf } from "../train/_tiny_training.ts";
 import { tinyCorpus, tinyLatentSpec, tinySpec } from "./_tiny.ts";
@@ -148,6 +151,13 @@ Deno.test("runAll() refuses what cannot be trained before it trains anything", (
         /^warmupSteps: .* found 12$/,
       ],
       [{ ...good, quantizedBits: [4, 1] }, /found 1$/],
+      [training({ attentionDropout: 0.1 }), /^attention dropout: expected a causal model/],
+      [training({ objective: { form: "signed" } }), /^objective signed: expected a causal model/],
+      [training({ penalties: { l1: 0 } }), /^penalties\.l1: expected a positive number, found 0$/],
+      [
+        { ...good, data: { ...good.data, trainWindows: 1e6 } },
+        /^trainWindows: expected at most the \d+ training windows of 8 tokens that there are, found/,
+      ],
       [
         training({ model: { ...model, decoder: { ...model.decoder, causal: false } } }),
         /^decoder\.causal: expected true/,
@@ -414,6 +424,17 @@ Deno.test("runAll() told to train anew trains sources anew too, once", () =>
     ]);
   }));
 
+Deno.test("runAll() told to train anew but to keep what runs need trains that alone", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const spec = frozenSpec(folder);
+    const [before] = await runAll([spec], optionsIn(folder));
+    const { seen, onProgress } = watchProgress();
+    const options = { ...optionsIn(folder), fresh: true, keepNeeded: true, onProgress };
+    const [after] = await runAll([spec], options);
+    assert.deepEqual(seen, twelveSteps("frozen", 0, 12));
+    assert.deepEqual(timeless(after!.records), timeless(before!.records));
+  }));
+
 Deno.test("runAll() stopped in a source or after it goes on bit by bit", () =>
   withFiles(tinyCorpus(), async (folder) => {
     const spec = frozenSpec(folder);
@@ -500,6 +521,124 @@ Deno.test("runAll() frees the tensors of a frozen encoder, of a run that fails t
     const training = { ...spec.training, model: tooLarge };
     await assert.rejects(runAll([{ ...spec, training }], options), RangeError);
     assert.equal(memory().numTensors, before);
+  }));
+
+/** Causal transformers that differ in what they are trained on alone. */
+function treatedSpecs(folder: string): RunSpec[] {
+  const { training, data, ...clm } = tinySpec(folder, "clm", { evaluateTrain: true });
+  const { model } = training;
+  assert.ok(model.kind === "causal" && model.backbone.architecture === "mixer");
+  const { vocabSize, contextLength, width, layerCount } = model.backbone;
+  const sizes = { vocabSize, contextLength, width, layerCount, headCount: 2 };
+  const backbone = { architecture: "transformer", ...sizes } as const;
+  const teacher = { run: tinySpec(folder, "clm"), estimator: "loss" } as const;
+  const treated = (arm: string, loss: LossOptions, needed: Pick<RunSpec, "teacher"> = {}) => ({
+    ...clm,
+    arm,
+    data: { ...data, trainWindows: 24, heldOutWindows: 8 },
+    ...needed,
+    training: { ...training, model: { kind: "causal", backbone } as const, ...loss },
+  });
+  return [
+    treated("plain", {}),
+    treated("dropout", { attentionDropout: 0.3 }),
+    treated("more dropout", { attentionDropout: 0.6 }),
+    treated("smoothing", { objective: { form: "label-smoothing", share: 0.2 } }),
+    treated("L1", { penalties: { l1: 0.01 } }),
+    treated("L2", { penalties: { l2: 0.01 } }),
+    treated("one-sided", { objective: { form: "one-sided" } }, { teacher }),
+    treated("absolute", { objective: { form: "absolute", scale: 1 } }, { teacher }),
+    treated("absolute, shuffled", { objective: { form: "absolute", scale: 1 } }, {
+      teacher: { ...teacher, transforms: ["shuffled"] },
+    }),
+  ];
+}
+
+Deno.test("runAll() trains every run on its own loss, whichever were trained before it", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const specs = treatedSpecs(folder);
+    const together = await runAll(specs, optionsIn(folder));
+    const apart = { ...optionsIn(folder), folders: optionsIn(join(folder, "apart")).folders };
+    const trained = new Set<string>();
+    for (const [index, spec] of specs.entries()) {
+      const [alone] = await runAll([spec], apart);
+      assert.equal(alone!.source, "trained");
+      assert.deepEqual(timeless(together[index]!.records), timeless(alone!.records), spec.arm);
+      trained.add(JSON.stringify(timeless(alone!.records)));
+    }
+    assert.equal(trained.size, specs.length, "each has other losses");
+  }));
+
+Deno.test("runAll() records both sides of each evaluation, and what a loss form compares with", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const options = optionsIn(folder);
+    const specs = treatedSpecs(folder);
+    const runs = await runAll(specs, options);
+    const valuesOf = ({ records }: RunResult) =>
+      records.flatMap((record) =>
+        record.type === "measurement" && record.what === "token values" ? [record.meanValue] : []
+      );
+    const named = (arm: string) => runs.find(({ config }) => config.spec.arm === arm)!;
+    for (const run of runs) {
+      const { spec } = run.config;
+      const evaluations = run.records.filter((record) => record.type === "evaluation");
+      assert.equal(evaluations.length, 3);
+      for (const { trainLossNats, lossNats } of evaluations) {
+        // Plain losses, of a model that is hardly better than a guess, whatever it is trained on.
+        for (const loss of [trainLossNats!, lossNats]) {
+          assert.ok(loss > 2 && loss < 1.05 * Math.log(270), `${spec.arm}: ${loss}`);
+        }
+        assert.notEqual(trainLossNats, lossNats);
+      }
+      assert.equal(valuesOf(run).length, spec.teacher === undefined ? 0 : 1, spec.arm);
+    }
+
+    // The mean over the training windows of what the teacher says.
+    const [teacher] = await runAll([tinySpec(folder, "clm")], options);
+    const { training: { train } } = await prepareData(specs[0]!.data, options);
+    const model = {
+      config: teacher!.config.spec.training.model,
+      params: await loadWeights(options.folders, teacher!.config),
+      padId: null,
+    };
+    assert.equal(train.count, 24);
+    const losses = await tokenCrossEntropies(model, train);
+    disposeTree(model.params);
+    const expected = mean(losses.flat().filter((loss) => loss !== null));
+    for (const arm of ["one-sided", "absolute", "absolute, shuffled"]) {
+      const [found] = valuesOf(named(arm));
+      assert.ok(Math.abs(found! - expected) < 1e-6, `${arm}: ${found}, not ${expected}`);
+    }
+
+    // A model that learns the numbers is evaluated on them: nothing more is said of them.
+    const run = tinySpec(folder, "clm");
+    const taught: RunSpec = { ...tinySpec(folder, "2eem"), teacher: { run, estimator: "loss" } };
+    assert.deepEqual(valuesOf((await runAll([taught], options))[0]!), []);
+  }));
+
+Deno.test("runAll() stopped with a loss form or dropout goes on bit by bit", () =>
+  withFiles(tinyCorpus(), async (folder) => {
+    const options = optionsIn(folder);
+    const specs = treatedSpecs(folder).filter(({ arm }) =>
+      arm === "dropout" || arm === "absolute, shuffled"
+    );
+    const whole = await runAll(specs, options);
+    for (const [index, spec] of specs.entries()) {
+      const weights = await weightsOf(folder, whole[index]!);
+      const { id } = whole[index]!.config;
+      await Deno.remove(join(options.folders.runs, id), { recursive: true });
+      const controller = new AbortController();
+      const onProgress = ({ stepsDone }: RunProgress) => {
+        if (stepsDone === 6) controller.abort();
+      };
+      await assert.rejects(
+        runAll([spec], { ...options, signal: controller.signal, onProgress }),
+        (error) => error instanceof UserError && error.message.includes("after step 6;"),
+      );
+      const [resumed] = await runAll([spec], options);
+      assert.deepEqual(timeless(resumed!.records), timeless(whole[index]!.records), spec.arm);
+      assert.deepEqual(await weightsOf(folder, resumed!), weights, spec.arm);
+    }
   }));
 
 Deno.test("runAll() trains an autoencoder, whose every token is scored", () =>

@@ -18,7 +18,6 @@ import {
   runAll,
   type RunResult,
   type RunSpec,
-  withTeacher,
 } from "../../lib/experiments/mod.ts";
 import { mean } from "../../lib/measure/mod.ts";
 import type { ModelConfig } from "../../lib/models/mod.ts";
@@ -314,53 +313,3 @@ Deno.test("runAll() refuses estimates that cannot be made before it trains anyth
       ],
     ]);
   }));
-
-/** Nats of every token, by a model whose weights are drawn. */
-const TEACHER: EstimatedModel = {
-  config: CONFIG.model,
-  params: livelyModel(CONFIG.model),
-  padId: null,
-};
-
-/** The estimates as values of windows: row by row, 0 where there is none. */
-function valuesOf(estimates: WindowEstimates): Float32Array {
-  return Float32Array.from(estimates.flat(), (value) => value ?? 0);
-}
-
-Deno.test("withTeacher() gives every token of the windows its estimate, 0 where there is none", async () => {
-  const { train, heldOut, padId } = await withTeacher(DATA, "loss", TEACHER, CONFIG);
-  assert.equal(padId, null);
-  for (const [rated, plain] of [[train, DATA.train], [heldOut, DATA.heldOut]] as const) {
-    const { values, ...rest } = rated;
-    assert.deepEqual(rest, plain);
-    assert.deepEqual(values, valuesOf(await tokenCrossEntropies(TEACHER, plain)));
-    assert.ok(values!.every((value, at) => at % LENGTH === 0 ? value === 0 : value > 0));
-  }
-
-  const padded = {
-    train: windows("train", 9, true),
-    heldOut: windows("held out", 8, true),
-    padId: 1,
-  };
-  const onPads = await withTeacher(padded, "loss", { ...TEACHER, padId: 1 }, CONFIG);
-  assert.deepEqual(
-    onPads.train.values,
-    valuesOf(await tokenCrossEntropies({ ...TEACHER, padId: 1 }, padded.train)),
-  );
-  assert.deepEqual([...onPads.train.values!.subarray(LENGTH, LENGTH + 2)], [0, 0]);
-});
-
-Deno.test("withTeacher() rates as many training windows as the run reads, and all held-out", async () => {
-  // Five steps of three windows, of 22.
-  const training = { ...CONFIG, schedule: { ...CONFIG.schedule, steps: 5 } };
-  const { train, heldOut } = await withTeacher(DATA, "predictive-entropy", TEACHER, training);
-  assert.equal(train.count, 15);
-  assert.equal(heldOut.count, DATA.heldOut.count);
-  const rows = Array.from({ length: 15 }, (_, i) => Math.floor(i * 22 / 15));
-  const ids = rows.flatMap((
-    row,
-  ) => [...DATA.train.ids.subarray(LENGTH * row, LENGTH * row + LENGTH)]);
-  assert.deepEqual([...train.ids], ids);
-  const expected = await estimateWindows("predictive-entropy", TEACHER, train);
-  assert.deepEqual(train.values, valuesOf(expected));
-});

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { disposeTree, memory } from "../../lib/engine/mod.ts";
-import { loadEncoder, loadWeights, weightsPath } from "../../lib/experiments/mod.ts";
+import { loadEncoder, loadWeights, weightsHash, weightsPath } from "../../lib/experiments/mod.ts";
 import type { RunSpec } from "../../lib/experiments/run_spec.ts";
 import { UserError } from "../../lib/errors.ts";
 import { writeFileAtomically } from "../../lib/files.ts";
@@ -119,12 +119,18 @@ onEveryBackend(
 );
 
 onEveryBackend(
-  "loadEncoder() and loadWeights() need weights, which published runs have not",
+  "loadEncoder(), loadWeights() and weightsHash() need weights, which published runs have not",
   () =>
     withFiles({}, async (folder) => {
       const { folders, run } = await storeRun(folder, AUTOENCODER);
       await Deno.remove(weightsPath(folders, run.id));
-      for (const load of [loadWeights(folders, run), loadEncoder(folders, run, MIXER)]) {
+      for (
+        const load of [
+          loadWeights(folders, run),
+          loadEncoder(folders, run, MIXER),
+          weightsHash(folders, run),
+        ]
+      ) {
         await assert.rejects(
           load,
           (error) =>
@@ -134,3 +140,19 @@ onEveryBackend(
     }),
   { only: ["cpu"] },
 );
+
+Deno.test("weightsHash() is the SHA-256 of the run's weights", () =>
+  withFiles({}, async (folder) => {
+    const folders = { runs: join(folder, "runs") };
+    await writeFileAtomically(weightsPath(folders, "one"), new TextEncoder().encode("abc"));
+    await writeFileAtomically(weightsPath(folders, "two"), new Uint8Array(0));
+    // FIPS 180-2, B.1.
+    assert.equal(
+      await weightsHash(folders, { id: "one" }),
+      "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+    );
+    assert.equal(
+      await weightsHash(folders, { id: "two" }),
+      "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    );
+  }));

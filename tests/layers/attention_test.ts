@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import { mul, sum, type Tensor, tensor } from "../../lib/engine/mod.ts";
 import {
   attention,
+  type AttentionDropout,
   attentionMask,
   initAttention,
   rotaryTable,
   rotate,
 } from "../../lib/layers/mod.ts";
-import { createRandom } from "../../lib/random.ts";
-import { onEveryBackend } from "../_backends.ts";
+import { createRandom, philox } from "../../lib/random.ts";
+import { type Mode, onEveryBackend } from "../_backends.ts";
 import { assertClose, normals, read } from "../_numbers.ts";
 
 const once = { oncePerBackend: true };
@@ -116,6 +117,75 @@ onEveryBackend("attention() has heads of their own", async () => {
   const moved = Array.from(before, (value, i) => Math.abs(value - after[i]!) > 1e-6);
   assert.deepEqual(moved.map((one, i) => one && i % 4 >= 2), new Array(12).fill(false));
   assert.ok(moved[4] && moved[5], "the first head must");
+}, once);
+
+/** What dropout multiplies attention weights by, `[T, B, H, T]`, of queries that see all keys. */
+async function readKeep(
+  { compile }: Mode,
+  [length, batch, heads]: readonly [number, number, number],
+  rate: number,
+  seed: readonly [number, number],
+): Promise<Float32Array> {
+  // Queries and keys of zero weigh all T keys alike; value s of each head is the sth unit vector.
+  const width = heads * length;
+  const identity = (scale: number) => {
+    const values = new Float32Array(width * width);
+    for (let i = 0; i < width; i++) values[i * width + i] = scale;
+    return { weight: tensor(values, [width, width]) };
+  };
+  const [zero, one] = [identity(0), identity(1)];
+  const layer = { query: zero, key: zero, value: one, output: identity(length) };
+  const units = Float32Array.from(
+    { length: length * batch * width },
+    (_, i) => i % length === Math.floor(i / (batch * width)) ? 1 : 0,
+  );
+  const mask = attentionMask(length, null, { causal: false });
+  const run = compile((xTBD: Tensor, seed: Tensor) =>
+    attention(layer, xTBD, heads, null, mask, { rate, seed })
+  );
+  const keep = run(tensor(units, [length, batch, width]), tensor([...seed], [2], "int32"));
+  run.dispose();
+  return await read(keep);
+}
+
+onEveryBackend("attention() drops what Philox says, the same on every backend", async (mode) => {
+  const [length, batch, heads] = [5, 3, 2];
+  for (const [rate, seed] of [[0.1, [0, 0]], [0.7, [-3, 123456789]]] as const) {
+    const expected = Array.from({ length: length * batch * heads * length }, (_, i) => {
+      const [t, b] = [Math.floor(i / (batch * heads * length)), Math.floor(i / (heads * length))];
+      const h = Math.floor(i / length) % heads;
+      // Numbers are drawn for [B, H, T, T], row by row.
+      const drawn = (((b % batch) * heads + h) * length + t) * length + i % length;
+      const counter = [Math.floor(drawn / 4), 0, 0, 0] as const;
+      const word = philox([seed[0] >>> 0, seed[1] >>> 0], [...counter])[drawn % 4]!;
+      return (word | 0) / 2 ** 32 + 0.5 >= rate ? 1 / (1 - rate) : 0;
+    });
+    const keep = await readKeep(mode, [length, batch, heads], rate, seed);
+    assertClose(keep, expected, 1e-6, `rate ${rate}`);
+  }
+});
+
+onEveryBackend("attention() drops a share of `rate` and leaves the expectation", async (mode) => {
+  const sizes = [20, 8, 4] as const;
+  for (const rate of [0.1, 0.5]) {
+    const keep = await readKeep(mode, sizes, rate, [11, 12]);
+    const dropped = keep.filter((one) => one === 0).length / keep.length;
+    // Four standard errors of the share.
+    const tolerance = 4 * Math.sqrt(rate * (1 - rate) / keep.length);
+    assert.ok(Math.abs(dropped - rate) < tolerance, `rate ${rate}: dropped ${dropped}`);
+    const mean = keep.reduce((total, one) => total + one, 0) / keep.length;
+    assert.ok(Math.abs(mean - 1) < tolerance / (1 - rate), `rate ${rate}: mean ${mean}`);
+  }
+}, once);
+
+onEveryBackend("attention() with a rate of 0 is attention() without dropout", async () => {
+  const layer = initAttention(createRandom(1), 4, 0.5);
+  const x = tensor(normals(24, 1), [3, 2, 4]);
+  const output = async (dropout?: AttentionDropout) =>
+    await read(attention(layer, x, 2, rotaryTable(3, 2), attentionMask(3, null), dropout));
+  const seed = tensor([1, 2], [2], "int32");
+  assert.deepEqual(await output({ rate: 0, seed }), await output());
+  assert.notDeepEqual(await output({ rate: 0.5, seed }), await output());
 }, once);
 
 onEveryBackend("initAttention() draws four different matrices without biases", async () => {

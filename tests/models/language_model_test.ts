@@ -19,6 +19,7 @@ import {
   sampleLength,
   stacksOf,
   tokenLosses,
+  tokensAfterTokens,
 } from "../../lib/models/mod.ts";
 import { createRandom } from "../../lib/random.ts";
 import { initTrainState, stepScalars, type TrainState } from "../../lib/train/adamw.ts";
@@ -99,6 +100,33 @@ for (const [name, config] of Object.entries(TINY_MODELS)) {
       assertClose(losses, expected, 1e-5, "losses of the targets");
     },
     once,
+  );
+
+  onEveryBackend(
+    `tokenLosses() of a ${name} give the mean loss over the vocabulary, if asked`,
+    async (mode) => {
+      const params = livelyModel(config);
+      const run = mode.compile((params: Model, idsBN: Tensor) =>
+        tokenLosses(config, params, idsBN, { padId: PAD, uniform: true })
+      );
+      const ids = leftPadded(2);
+      const idsBN = tensor(ids, [BATCH, LENGTH], "int32");
+      const { uniformTB, ...losses } = run(params, idsBN);
+      assert.deepEqual(uniformTB!.shape, losses.lossTB.shape);
+      const logits = await read(modelLogits(config, params, transpose(idsBN), { padId: PAD }));
+      const expected = Array.from({ length: BATCH * scoredTokens }, (_, row) => {
+        const scores = logits.subarray(row * VOCABULARY, (row + 1) * VOCABULARY);
+        const total = scores.reduce((sum, score) => sum + Math.exp(score), 0);
+        return scores.reduce((sum, score) => sum + Math.log(total) - score, 0) / VOCABULARY;
+      });
+      assertClose(await read(uniformTB!), expected, 1e-5, "mean of −ln p");
+
+      const plain = await lossesOf(mode, config, params, ids, PAD);
+      assert.deepEqual(await read(losses.lossTB), plain.losses);
+      const unasked = tokenLosses(config, params, idsBN, { padId: PAD });
+      assert.deepEqual(Object.keys(unasked), ["lossTB", "scoredTB"]);
+    },
+    { only: ["cpu"] },
   );
 
   onEveryBackend(`tokenLosses() of a ${name} leave pads out`, async (mode) => {
@@ -222,6 +250,19 @@ onEveryBackend("tokenLosses() refuse samples that are not of the model's context
     }
   }
 }, { only: ["cpu"] });
+
+onEveryBackend("tokensAfterTokens() are the targets that are tokens and follow one", async () => {
+  // A full sample, one behind two pads, one of a single token, one of nothing but pads.
+  const rows = [[2, 3, 4, 5], [PAD, PAD, 6, 7], [PAD, PAD, PAD, 8], [PAD, PAD, PAD, PAD]];
+  const idsNB = transpose(tensor(Int32Array.from(rows.flat()), [4, 4], "int32"));
+  const targets = (padId: number | null) =>
+    [1, 2, 3].flatMap((t) => rows.map((row) => row[t - 1] !== padId && row[t] !== padId ? 1 : 0));
+  for (const padId of [PAD, null, 8]) {
+    const found = tokensAfterTokens(idsNB, padId);
+    assert.deepEqual(found.shape, [3, 4]);
+    assert.deepEqual([...await read(found)], targets(padId), `pad ${padId}`);
+  }
+}, once);
 
 /** A decoder of zeros, and how many positions it has. */
 const zerosOf = (stack: StackOf, slots = LENGTH + 1) =>

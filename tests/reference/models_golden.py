@@ -236,6 +236,7 @@ class Attention(nn.Module):
         self.key = nn.Linear(width, width, bias=False)
         self.value = nn.Linear(width, width, bias=False)
         self.output = nn.Linear(width, width, bias=False)
+        self.dropout = nn.Identity()  # attention_dropout_golden.py has another one
 
     def forward(self, x, visible):
         batch, length, width = x.shape
@@ -254,6 +255,7 @@ class Attention(nn.Module):
         # A row without a visible key would be 0/0: give it finite scores, then weight 0.
         blind = ~allowed.any(-1, keepdim=True)
         weights = scores.masked_fill(blind, 0.0).softmax(-1).masked_fill(blind, 0.0)
+        weights = self.dropout(weights)
         mixed = (weights @ split(self.value(x))).transpose(1, 2).reshape(batch, length, width)
         return self.output(mixed)
 

@@ -97,10 +97,10 @@ export const DATA: TrainingData = {
 
 /** The real compiled functions, with TensorFlow's kernels. */
 export function compile(
-  { model, optimizer }: Pick<TrainingConfig, "model" | "optimizer"> = CONFIG,
+  config: Omit<Parameters<typeof compilePrograms>[0], "schedule"> = CONFIG,
   padId: number | null = null,
 ): Programs {
-  return compilePrograms({ model, optimizer, schedule: CONFIG.schedule }, { padId });
+  return compilePrograms({ ...config, schedule: CONFIG.schedule }, { padId });
 }
 
 /** The windows with made-up values, which follow from the ids. */
@@ -119,6 +119,34 @@ export const VALUED_DATA: TrainingData = {
   padId: null,
 };
 
+/** A causal transformer whose steps drop many attention weights. */
+export const WITH_DROPOUT: TrainingConfig = {
+  ...CONFIG,
+  model: {
+    kind: "causal",
+    backbone: {
+      architecture: "transformer",
+      vocabSize: VOCABULARY,
+      contextLength: LENGTH,
+      width: 8,
+      layerCount: 2,
+      headCount: 2,
+    },
+  },
+  attentionDropout: 0.4,
+};
+
+/** A causal model that is trained towards a number of every token, and evaluated on both sides. */
+export const WITH_OBJECTIVE: TrainingConfig = {
+  ...CONFIG,
+  objective: { form: "absolute", scale: 2.5 },
+  penalties: { l1: 1e-4, l2: 1e-3 },
+  evaluateTrain: true,
+};
+
+/** Values where a loss form compares with them, and nowhere else. */
+export const COMPARED_DATA: TrainingData = { ...DATA, train: VALUED_DATA.train };
+
 /** Models of one stack as they are, and those with an encoder with a frozen one. */
 export const SESSIONS: readonly Readonly<{
   name: string;
@@ -132,6 +160,18 @@ export const SESSIONS: readonly Readonly<{
     config: SECOND_ORDER,
     data: VALUED_DATA,
     start: () => startSession(SECOND_ORDER),
+  },
+  {
+    name: "a causal transformer with attention dropout",
+    config: WITH_DROPOUT,
+    data: DATA,
+    start: () => startSession(WITH_DROPOUT),
+  },
+  {
+    name: "a causal model with a loss form",
+    config: WITH_OBJECTIVE,
+    data: COMPARED_DATA,
+    start: () => startSession(WITH_OBJECTIVE),
   },
   ...Object.entries(WITH_ENCODER).map(([name, config]) => ({
     name: `an ${name} with a frozen encoder`,

@@ -36,6 +36,7 @@ import { onEveryBackend, onTensorFlow } from "../_backends.ts";
 import {
   BACKENDS,
   BATCH,
+  COMPARED_DATA,
   compile,
   CONFIG,
   DATA,
@@ -47,7 +48,9 @@ import {
   VALUED_DATA,
   valuesOf,
   windows,
+  WITH_DROPOUT,
   WITH_ENCODER,
+  WITH_OBJECTIVE,
 } from "./_tiny_training.ts";
 
 onEveryBackend("train() logs and evaluates at its steps, and both at the last one", async () => {
@@ -268,21 +271,193 @@ onEveryBackend(
       }
       assert.fail("expected an error");
     };
+    const none = (name: string, what: string) =>
+      `${name} windows: expected a number of every token for ${what}, found none; add estimates`;
+    const some = (name: string, what: string) =>
+      `${name} windows: expected no numbers of tokens, which ${what} does not look at, found ` +
+      "some; leave them out";
     for (const name of ["train", "heldOut"] as const) {
       assert.equal(
         await messageOf(SECOND_ORDER, { ...VALUED_DATA, [name]: DATA[name] }),
-        `${name} windows: expected a value of every token for a second-order model to learn, found ` +
-          "none; add another model's estimates",
+        none(name, "a second-order model"),
       );
       assert.equal(
         await messageOf(CONFIG, { ...DATA, [name]: VALUED_DATA[name] }),
-        `${name} windows: expected no values, which a causal model does not learn, found some; ` +
-          "leave them out",
+        some(name, "a causal model"),
       );
     }
+    // A loss form compares in training alone.
+    assert.equal(await messageOf(WITH_OBJECTIVE, DATA), none("train", "the loss form absolute"));
+    assert.equal(
+      await messageOf(WITH_OBJECTIVE, VALUED_DATA),
+      some("heldOut", "the loss form absolute"),
+    );
+    const smoothing = { form: "label-smoothing", share: 0.1 } as const;
+    assert.equal(
+      await messageOf({ ...CONFIG, objective: smoothing }, COMPARED_DATA),
+      some("train", "the loss form label-smoothing"),
+    );
   },
   { only: ["cpu"] },
 );
+
+onEveryBackend("train() refuses loss options that the model cannot be trained with", async () => {
+  const config = { ...CONFIG, attentionDropout: 0.1 };
+  const programs = { ...compile(), step: (() => assert.fail("trained")) as never };
+  await assert.rejects(
+    runToEnd(startSession(config), programs, config),
+    (error) =>
+      error instanceof UserError && /^attention dropout: expected a causal/.test(error.message),
+  );
+}, { only: ["cpu"] });
+
+/** The programs, and the inputs of each call of their step. */
+function watchSteps(programs: Programs) {
+  const ids: number[][] = [];
+  const seeds: (number[] | undefined)[] = [];
+  const step = Object.assign(
+    (...inputs: Parameters<Programs["step"]>) => {
+      const { idsBN, dropoutSeed } = inputs[3];
+      assert.ok(dropoutSeed === undefined || dropoutSeed.dtype === "int32");
+      ids.push([...idsBN.dataSync()]);
+      seeds.push(dropoutSeed && [...dropoutSeed.dataSync()]);
+      return programs.step(...inputs);
+    },
+    { dispose() {} },
+  );
+  return { ids, seeds, programs: { ...programs, step } };
+}
+
+onEveryBackend("train() gives dropout a seed of the run's own in every step", async () => {
+  const compiled = compile(WITH_DROPOUT);
+  const watch = async (config: TrainingConfig, programs = compiled) => {
+    const watched = watchSteps(programs);
+    await runToEnd(startSession(config), watched.programs, config);
+    return watched;
+  };
+  const first = await watch(WITH_DROPOUT);
+  const key = first.seeds[0]![0];
+  assert.deepEqual(first.seeds, Array.from({ length: 11 }, (_, step) => [key, step]));
+  assert.deepEqual((await watch(WITH_DROPOUT)).seeds, first.seeds);
+  const other = await watch({ ...WITH_DROPOUT, seed: 10 });
+  assert.notEqual(other.seeds[0]![0], key);
+
+  // Neither the start nor the order of the windows hangs on it.
+  const { attentionDropout: _, ...plain } = WITH_DROPOUT;
+  const without = await watch(plain, compile(plain));
+  assert.deepEqual(without.seeds, new Array(11).fill(undefined));
+  assert.deepEqual(without.ids, first.ids);
+  assert.deepEqual(
+    valuesOf(startSession(plain).state.params),
+    valuesOf(startSession(WITH_DROPOUT).state.params),
+  );
+}, { only: ["tensorflow graph"] });
+
+onEveryBackend("train() with dropout repeats, and differs from training without", async () => {
+  const lossesOf = async (config: TrainingConfig) => {
+    const records = await runToEnd(startSession(config), compile(config), config);
+    return records.flatMap((record) => "lossNats" in record ? [record.lossNats] : []);
+  };
+  const { attentionDropout: _, ...plain } = WITH_DROPOUT;
+  const dropped = await lossesOf(WITH_DROPOUT);
+  assert.deepEqual(await lossesOf(WITH_DROPOUT), dropped);
+  const plainLosses = await lossesOf(plain);
+  assert.deepEqual(await lossesOf({ ...WITH_DROPOUT, attentionDropout: 0 }), plainLosses);
+  plainLosses.forEach((loss, at) => assert.notEqual(dropped[at], loss));
+}, { only: ["tensorflow graph", "cpu"] });
+
+const SEEN: Readonly<Record<string, readonly [TrainingConfig, TrainingData]>> = {
+  "without options": [CONFIG, DATA],
+  "with dropout": [WITH_DROPOUT, DATA],
+  "with a loss form and penalties": [WITH_OBJECTIVE, COMPARED_DATA],
+  "of a model that learns numbers": [SECOND_ORDER, VALUED_DATA],
+};
+
+for (const [name, [options, data]] of Object.entries(SEEN)) {
+  const config = { ...options, evaluateTrain: true };
+  onEveryBackend(
+    `train() evaluates all training windows plainly, if told to, ${name}`,
+    async () => {
+      const learnsValues = config.model.kind === "second-order";
+      const programs = compile(config);
+      const evaluator = Object.assign(
+        (...inputs: Parameters<LossEvaluator>) => {
+          assert.equal(inputs[1].valuesBN !== undefined, learnsValues, "values are looked at");
+          return programs.evaluator(...inputs);
+        },
+        { dispose() {} },
+      );
+      // The same model's plain loss, whatever it is trained with.
+      const plain = compile({ model: config.model, optimizer: config.optimizer }).evaluator;
+      const seen = learnsValues ? data.train : DATA.train;
+      const session = startSession(config);
+      const found: number[] = [];
+      for await (const record of train(config, data, session, { ...programs, evaluator })) {
+        if (record.type !== "evaluation") continue;
+        const params = joinModel(session.state.params, {});
+        const heldOut = await evaluate(plain, params, data.heldOut, BATCH);
+        const train = await evaluate(plain, params, seen, BATCH);
+        assert.deepEqual(record, {
+          type: "evaluation",
+          step: session.step,
+          tokens: session.step * BATCH * LENGTH,
+          lossNats: heldOut.lossNats,
+          scoredTokens: 8 * (LENGTH - 1),
+          trainLossNats: train.lossNats,
+        });
+        assert.notEqual(record.trainLossNats, record.lossNats);
+        found.push(session.step);
+      }
+      assert.deepEqual(found, [4, 8, 11]);
+    },
+    { only: ["tensorflow graph"] },
+  );
+}
+
+onEveryBackend("train() evaluates held-out windows alone unless told otherwise", async () => {
+  for await (const record of train(CONFIG, DATA, startSession(CONFIG), compile())) {
+    if (record.type !== "evaluation") continue;
+    assert.deepEqual(
+      Object.keys(record),
+      ["type", "step", "tokens", "lossNats", "scoredTokens"],
+    );
+  }
+}, { only: ["tensorflow graph"] });
+
+onEveryBackend("train() takes no loss form near 0 or below it for diverging", async () => {
+  const valued = (value: number): TrainingData => ({
+    ...DATA,
+    train: { ...DATA.train, values: new Float32Array(DATA.train.ids.length).fill(value) },
+  });
+  const endOf = async (config: TrainingConfig, data: TrainingData, programs: Programs) =>
+    (await runToEnd(startSession(config), programs, { ...config, logEvery: 1 }, data)).at(-1)!;
+  const guess = Math.log(13); // nats, of the vocabulary's tokens
+  for (
+    const [objective, value] of [
+      [{ form: "signed" }, 4],
+      [{ form: "excess-weight" }, 4],
+      [{ form: "absolute", scale: 2.5 }, guess],
+      [{ form: "below", threshold: 1 }, 2],
+    ] as const
+  ) {
+    const config: TrainingConfig = { ...CONFIG, objective };
+    const programs = compile(config);
+    const end = await endOf(config, valued(value), programs);
+    assert.deepEqual([end.step, "reason" in end && end.reason], [11, "finished"], objective.form);
+  }
+  // It may grow by twice a guess's nats, and no further.
+  const config: TrainingConfig = { ...CONFIG, objective: { form: "signed" } };
+  const programs = compile(config);
+  const session = startSession(config);
+  await runToEnd(session, programs, config, valued(4));
+  const first = session.firstLossNats!;
+  assert.ok(first < -1, `${first}`);
+  for (const [growth, reason] of [[1.99, "finished"], [2.01, "diverged"]] as const) {
+    const grown = failingStep(programs, 3, { loss: first + growth * guess });
+    const end = await endOf(config, valued(4), grown);
+    assert.equal("reason" in end && end.reason, reason);
+  }
+}, { only: ["tensorflow graph"] });
 
 onEveryBackend("startSession() depends on the seed, and on nothing else", async () => {
   const bytes = await snapshot(startSession(CONFIG));

@@ -1,20 +1,39 @@
 import assert from "node:assert/strict";
-import { namedLeaves, tensor, valueAndGradient } from "../../lib/engine/mod.ts";
+import {
+  mapTree,
+  namedLeaves,
+  type Tensor,
+  tensor,
+  type Tree,
+  valueAndGradient,
+} from "../../lib/engine/mod.ts";
 import { type Model, tokenLosses } from "../../lib/models/mod.ts";
-import { stepScalars } from "../../lib/train/adamw.ts";
+import { ADAMW_DEFAULTS, stepScalars, type TrainState } from "../../lib/train/adamw.ts";
 import { batchTensors } from "../../lib/train/batch.ts";
-import { startSession } from "../../lib/train/loop.ts";
-import { joinModel, meanLoss } from "../../lib/train/step.ts";
+import { startSession, type TrainingConfig } from "../../lib/train/loop.ts";
+import {
+  checkLossOptions,
+  type Frozen,
+  joinModel,
+  meanLoss,
+  needsTokenValues,
+  type Penalties,
+  type Trainable,
+} from "../../lib/train/step.ts";
 import { onEveryBackend } from "../_backends.ts";
-import { assertClose, read } from "../_numbers.ts";
+import { assertClose, normals, read } from "../_numbers.ts";
+import { refusal } from "../models/_tiny.ts";
 import {
   BACKENDS,
   BATCH,
   compile,
+  CONFIG,
   DATA,
   LENGTH,
+  SECOND_ORDER,
   trainedEncoder,
   valuesOf,
+  WITH_DROPOUT,
   WITH_ENCODER,
 } from "./_tiny_training.ts";
 
@@ -91,3 +110,148 @@ for (const [name, config] of Object.entries(WITH_ENCODER)) {
     }
   }, BACKENDS);
 }
+
+/** Σ|w| and Σw² of the leaves of which it holds that `isCounted`. */
+function sums(tree: Tree, isCounted: (rank: number) => boolean) {
+  const values = namedLeaves(tree).flatMap(({ tensor }) =>
+    isCounted(tensor.rank) ? [...tensor.dataSync()] : []
+  );
+  return {
+    absolute: values.reduce((sum, one) => sum + Math.abs(one), 0),
+    squares: values.reduce((sum, one) => sum + one * one, 0),
+  };
+}
+
+/** The first moments of a first step without clipping: a tenth of the gradients. */
+function firstMoments(config: TrainingConfig, state: TrainState<Trainable>, frozen: Frozen) {
+  const optimizer = { ...ADAMW_DEFAULTS, clipNorm: 1e9 };
+  const { step } = compile({ ...config, optimizer });
+  const result = step(state, frozen, stepScalars(0.01, 0), firstBatch());
+  return { loss: result.loss.dataSync()[0]!, moments: namedLeaves(result.state.firstMoment) };
+}
+
+for (const name of ["a causal transformer", "an EEM with a frozen encoder"]) {
+  onEveryBackend(
+    `compileTrainStep() penalizes the trained weights of ${name}, no gains and biases`,
+    async () => {
+      const isCausal = name.startsWith("a causal");
+      const { attentionDropout: _, ...plain } = isCausal ? WITH_DROPOUT : WITH_ENCODER.EEM!;
+      // Gains and biases that are neither 0 nor 1, so that one that is penalized shows.
+      let drawn = 0;
+      const { state, frozen } = isCausal
+        ? startSession(plain)
+        : startSession(plain, trainedEncoder());
+      const params = mapTree(
+        state.params,
+        (leaf) => tensor(normals(leaf.size, ++drawn), leaf.shape),
+      );
+      const start = { ...state, params };
+      const of = firstMoments(plain, start, frozen);
+      assert.ok(sums(params, (rank) => rank < 2).absolute > 1);
+      const { absolute, squares } = sums(params, (rank) => rank >= 2);
+      const weights = new Map(namedLeaves(params).map(({ name, tensor }) => [name, tensor]));
+      for (
+        const [penalties, nats, slope] of [
+          [{ l1: 0.01 }, 0.01 * absolute, (w: number) => 0.01 * Math.sign(w)],
+          [{ l2: 0.02 }, 0.01 * squares, (w: number) => 0.02 * w],
+          [
+            { l1: 0.01, l2: 0.02 },
+            0.01 * absolute + 0.01 * squares,
+            (w: number) => 0.01 * Math.sign(w) + 0.02 * w,
+          ],
+        ] as const
+      ) {
+        const penalized = firstMoments({ ...plain, penalties }, start, frozen);
+        assertClose([penalized.loss], [of.loss + nats], 1e-6, "loss");
+        for (const [index, { name, tensor }] of penalized.moments.entries()) {
+          const plainMoments = await read(of.moments[index]!.tensor);
+          const values = await read(weights.get(name)!);
+          const expected = plainMoments.map((moment, at) =>
+            moment + (tensor.rank >= 2 ? 0.1 * slope(values[at]!) : 0)
+          );
+          assertClose(await read(tensor), expected, 2e-6, name);
+        }
+      }
+    },
+    BACKENDS,
+  );
+}
+
+onEveryBackend("compileTrainStep() drops attention weights by the batch's seed", async () => {
+  const { step } = compile(WITH_DROPOUT);
+  const { model, attentionDropout: rate } = WITH_DROPOUT;
+  const { state, frozen } = startSession(WITH_DROPOUT);
+  // Weights at which attention matters.
+  let drawn = 0;
+  const params = mapTree(state.params, (leaf) => tensor(normals(leaf.size, ++drawn), leaf.shape));
+  const lossesOf = async (seed: Tensor) => {
+    const batch = { ...firstBatch(), dropoutSeed: seed };
+    const { loss } = step({ ...state, params }, frozen, stepScalars(0.01, 0), batch);
+    const losses = tokenLosses(model, params as Model, batch.idsBN, {
+      padId: null,
+      attentionDropout: { rate: rate!, seed },
+    });
+    return [...await read(loss), ...await read(meanLoss(losses))];
+  };
+  const found: number[] = [];
+  for (const values of [[1, 2], [1, 3], [2, 2]]) {
+    const [loss, expected] = await lossesOf(tensor(values, [2], "int32"));
+    assertClose([loss!], [expected!], 1e-6, `seed ${values}`);
+    found.push(loss!);
+  }
+  assert.equal(new Set(found).size, 3);
+}, BACKENDS);
+
+Deno.test("checkLossOptions() says what the model or the option should be", () => {
+  const { model: transformer } = WITH_DROPOUT;
+  const { model: mixer } = CONFIG;
+  checkLossOptions(transformer, { attentionDropout: 0.1 });
+  checkLossOptions(mixer, {});
+  assert.match(
+    refusal(() => checkLossOptions(mixer, { attentionDropout: 0.1 })),
+    /^attention dropout: expected a causal model of architecture transformer, found a causal m/,
+  );
+  assert.match(
+    refusal(() => checkLossOptions(transformer, { attentionDropout: 1 })),
+    /^attention dropout: expected a rate .* found 1$/,
+  );
+  assert.equal(
+    refusal(() => checkLossOptions(WITH_ENCODER.EEM!.model, { objective: { form: "signed" } })),
+    "objective signed: expected a causal model, found augmented; leave it out, all others are " +
+      "trained on their plain loss",
+  );
+  assert.equal(
+    refusal(() => checkLossOptions(mixer, { penalties: { l1: 1, l2: -1 } })),
+    "penalties.l2: expected a positive number, found -1",
+  );
+});
+
+Deno.test("needsTokenValues() of models that learn them and forms that compare with them", () => {
+  const { model } = CONFIG;
+  assert.equal(needsTokenValues(model, {}), false);
+  assert.equal(needsTokenValues(model, { objective: { form: "plain" } }), false);
+  const smoothing = { form: "label-smoothing", share: 0.1 } as const;
+  assert.equal(needsTokenValues(model, { objective: smoothing }), false);
+  assert.equal(needsTokenValues(model, { attentionDropout: 0.1, penalties: { l1: 1 } }), false);
+  assert.equal(needsTokenValues(model, { objective: { form: "one-sided" } }), true);
+  assert.equal(needsTokenValues(SECOND_ORDER.model, {}), true);
+});
+
+onEveryBackend("compileTrainStep() penalizes no bias of mixing heads", async () => {
+  const { backbone } = CONFIG.model as Extract<typeof CONFIG.model, { kind: "causal" }>;
+  const model = { kind: "causal", backbone: { ...backbone, headCount: 2 } } as const;
+  const lossWith = async (penalties?: Penalties) => {
+    const config = { ...CONFIG, model, ...(penalties && { penalties }) };
+    const session = startSession(config);
+    const { step } = compile(config);
+    const result = step(session.state, {}, stepScalars(0.01, 0), firstBatch());
+    return { loss: (await read(result.loss))[0]!, params: session.state.params };
+  };
+  const plain = await lossWith();
+  const penalized = await lossWith({ l2: 0.5 });
+  const squares = namedLeaves(plain.params)
+    .filter(({ name }) => !/norm|bias/i.test(name))
+    .flatMap(({ tensor }) => [...tensor.dataSync()].map((weight) => weight ** 2));
+  const penalty = 0.5 / 2 * squares.reduce((sum, one) => sum + one, 0);
+  assertClose([penalized.loss], [plain.loss + penalty], 1e-5, "loss");
+}, { oncePerBackend: true });
