@@ -31,7 +31,8 @@ Deno.test("presets of training towards entropies read the small part again and a
       assert.ok(large.steps * large.batchSize > 10 * trainWindows, name);
     }
     // To learn the small part by heart takes longer than its teachers have.
-    const { subsetSteps, small } = text;
+    const { subsetSteps, halfSteps, small } = text;
+    assert.ok(small.warmupSteps < halfSteps && halfSteps < subsetSteps, name);
     assert.ok(small.warmupSteps < subsetSteps && subsetSteps <= small.steps / 3, name);
   }
 });
