@@ -109,49 +109,44 @@ export function scaleEntropyTraining(
 /** A treatment: its loss form or remedy, and what it compares with. */
 type Treatment = Pick<Arm, "loss" | "teacher">;
 
-/** Arms of one family that differ in their treatment alone. */
-type Bench = Readonly<{ run: (arm: string, treatment?: Treatment) => RunSpec[] }>;
+/** Gives the runs of an arm; those of one family differ in their treatment alone. */
+type Runs = (arm: string, treatment?: Treatment) => RunSpec[];
 
-/** Training on the small part of the data, evaluated on both sides. */
-function smallBench(
+function runsOf(
   family: string,
   data: DataSpec,
-  small: SmallDataTraining,
-  seeds: readonly number[],
-): Bench {
-  const { trainWindows } = small;
-  const { peakRate } = small;
-  const sizes: TrainingSizes = { ...small, evaluateTrain: true, seeds };
-  const model = causalModel(small, data);
-  return {
-    run: (arm, treatment = {}) =>
-      seedSpecs(
-        { family, arm, model, data: { ...data, trainWindows } as DataSpec, peakRate, ...treatment },
-        sizes,
-      ),
-  };
+  { peakRate }: CausalTraining,
+  model: ModelConfig,
+  sizes: TrainingSizes,
+): Runs {
+  return (arm, treatment = {}) =>
+    seedSpecs({ family, arm, model, data, peakRate, ...treatment }, sizes);
 }
 
-/** Training of the same model on all data. */
-function largeBench(
+/** Training on the small part of the data, evaluated on both sides. */
+function smallRuns(
+  family: string,
+  all: DataSpec,
+  small: SmallDataTraining,
+  seeds: readonly number[],
+): Runs {
+  const data = { ...all, trainWindows: small.trainWindows } as DataSpec;
+  const sizes = { ...small, evaluateTrain: true, seeds };
+  return runsOf(family, data, small, causalModel(small, data), sizes);
+}
+
+/** Training of the same model, or of another one, on all data. */
+function largeRuns(
   family: string,
   data: DataSpec,
   small: SmallDataTraining,
   large: LargeDataTraining,
   seeds: readonly number[],
-): Bench {
-  const { peakRate, logEvery } = small;
-  const sizes: TrainingSizes = {
-    ...large,
-    logEvery,
-    evaluateEvery: Math.ceil(large.steps / 4),
-    seeds,
-  };
-  const model = causalModel(small, data);
-  return {
-    run: (arm, treatment = {}) =>
-      seedSpecs({ family, arm, model, data, peakRate, ...treatment }, sizes),
-  };
+  model = causalModel(small, data),
+): Runs {
+  const { logEvery } = small;
+  const sizes = { ...large, logEvery, evaluateEvery: Math.ceil(large.steps / 4), seeds };
+  return runsOf(family, data, small, model, sizes);
 }
 
 function textSpecs(
@@ -159,14 +154,16 @@ function textSpecs(
 ): RunSpec[] {
   const { data, small, large, subsetSteps, halfSteps, l1, l2 } = text;
   const family = trainingFamily.text;
-  const { run } = smallBench(family, data, small, seeds);
-  const teachers = largeBench(family, data, small, large, seeds).run(trainingArm.teacher);
+  const run = smallRuns(family, data, small, seeds);
+  const teachers = largeRuns(family, data, small, large, seeds)(trainingArm.teacher);
   const fewer = (steps: number) => ({ ...small, steps });
-  const subsetTeachers = smallBench(family, data, fewer(subsetSteps), seeds)
-    .run(trainingArm.subsetTeacher);
+  const subsetTeachers = smallRuns(family, data, fewer(subsetSteps), seeds)(
+    trainingArm.subsetTeacher,
+  );
   const half = (trainHalf: "even" | "odd") =>
-    smallBench(family, { ...data, trainHalf }, fewer(halfSteps), seeds)
-      .run(`teacher, ${trainHalf} half`);
+    smallRuns(family, { ...data, trainHalf }, fewer(halfSteps), seeds)(
+      `teacher, ${trainHalf} half`,
+    );
   const [even, odd] = [half("even"), half("odd")];
   const byTeacher = (rest: Pick<Teacher, "transforms"> = {}) => (seed: number): Teacher => ({
     run: ofSeed(teachers, seed),
@@ -218,8 +215,8 @@ function textSpecs(
 /** E23: at presets `quick` and `small` the plain model is the small part's teacher, too. */
 function fullSpecs({ text, full, seeds }: EntropyTrainingPreset): RunSpec[] {
   const { data, small } = text;
-  const { training } = full;
-  const { run } = largeBench(trainingFamily.full, data, small, training, seeds);
+  const { training, embeddingSize, encoderWidth } = full;
+  const family = trainingFamily.full;
   const stack = (width: number, slots: number) =>
     backboneConfig("transformer", {
       vocabSize: data.vocabSize,
@@ -228,25 +225,14 @@ function fullSpecs({ text, full, seeds }: EntropyTrainingPreset): RunSpec[] {
       layerCount: small.layerCount,
       headCount: small.headCount,
     });
-  const attributed = seedSpecs({
-    family: trainingFamily.full,
-    arm: trainingArm.attributed,
-    model: {
-      kind: "augmented",
-      memory: "embedding",
-      encoder: stack(full.encoderWidth, 0),
-      decoder: stack(small.width, 1),
-      embeddingSize: full.embeddingSize,
-      outerInitialization: "causal",
-    },
-    data,
-    peakRate: small.peakRate,
-  }, {
-    ...training,
-    logEvery: small.logEvery,
-    evaluateEvery: Math.ceil(training.steps / 4),
-    seeds,
-  });
+  const attributed = largeRuns(family, data, small, training, seeds, {
+    kind: "augmented",
+    memory: "embedding",
+    encoder: stack(encoderWidth, 0),
+    decoder: stack(small.width, 1),
+    embeddingSize,
+    outerInitialization: "causal",
+  })(trainingArm.attributed);
   const weighted = (transforms: NonNullable<Teacher["transforms"]>): Treatment => ({
     loss: { objective: { form: "weight" } },
     teacher: (seed) => ({
@@ -255,6 +241,7 @@ function fullSpecs({ text, full, seeds }: EntropyTrainingPreset): RunSpec[] {
       transforms,
     }),
   });
+  const run = largeRuns(family, data, small, training, seeds);
   return [
     ...attributed,
     ...run(trainingArm.plain),
@@ -269,15 +256,15 @@ function knownSpecs(
 ): RunSpec[] {
   const { small, large } = known;
   const data = dataOf(known);
-  const { run } = smallBench(trainingFamily.known, data, small, seeds);
-  const all = largeBench(trainingFamily.knownFull, data, small, large, seeds);
-  const plainOnAll = all.run(trainingArm.plain);
+  const run = smallRuns(trainingFamily.known, data, small, seeds);
+  const runOnAll = largeRuns(trainingFamily.knownFull, data, small, large, seeds);
+  const plainOnAll = runOnAll(trainingArm.plain);
   const exact = (name: "entropy" | "surprisal", rest: Pick<Teacher, "transforms"> = {}) =>
     towards(ABSOLUTE, { exact: name, ...rest });
   return [
     ...plainOnAll,
-    ...all.run(trainingArm.exactEntropy, exact("entropy")),
-    ...all.run(trainingArm.exactSurprisal, exact("surprisal")),
+    ...runOnAll(trainingArm.exactEntropy, exact("entropy")),
+    ...runOnAll(trainingArm.exactSurprisal, exact("surprisal")),
     ...run(trainingArm.plain),
     ...run(trainingArm.dropout, { loss: { attentionDropout: dropout } }),
     ...run(trainingArm.exactEntropy, exact("entropy")),
@@ -295,7 +282,7 @@ function knownSpecs(
 
 /** The threshold lies between a clean token's 0 and a corrupted one's ln V. */
 function copySpecs(copy: SourceTraining, { seeds }: EntropyTrainingPreset): RunSpec[] {
-  const { run } = smallBench(trainingFamily.copy, dataOf(copy), copy.small, seeds);
+  const run = smallRuns(trainingFamily.copy, dataOf(copy), copy.small, seeds);
   return [
     ...run(trainingArm.plain),
     ...run(
