@@ -34,6 +34,8 @@ export type TrainSubset = Readonly<{
   trainWindows?: number;
   /** Every other one of those: for models that rate what they have not seen. */
   trainHalf?: "even" | "odd";
+  /** All but the subset that has this number of windows: for the same. */
+  trainWithout?: number;
 }>;
 
 /** Windows of a text. */
@@ -211,7 +213,14 @@ function prepareSource(
 }
 
 /** @throws UserError when there are fewer windows than asked for. */
-function trainSubset(windows: Windows, { trainWindows, trainHalf }: TrainSubset): Windows {
+function trainSubset(
+  windows: Windows,
+  { trainWindows, trainHalf, trainWithout }: TrainSubset,
+): Windows {
+  if (trainWithout !== undefined) {
+    const left = new Set(evenRows(windows, trainWithout));
+    return pickWindows(windows, [...Array(windows.count).keys()].filter((row) => !left.has(row)));
+  }
   const count = trainWindows ?? windows.count;
   checkCount("trainWindows", count);
   if (count > windows.count) {
@@ -269,10 +278,12 @@ export function scoredTokens(windows: Windows, padId: number): number {
 /** `count` windows at even distances; all of them where there are no more. */
 export function everyNth(windows: Windows, count: number): Windows {
   if (count >= windows.count) return windows;
-  return pickWindows(
-    windows,
-    Array.from({ length: count }, (_, i) => Math.floor(i * windows.count / count)),
-  );
+  return pickWindows(windows, evenRows(windows, count));
+}
+
+/** The numbers of `count` windows at even distances. */
+function evenRows(windows: Pick<Windows, "count">, count: number): number[] {
+  return Array.from({ length: count }, (_, i) => Math.floor(i * windows.count / count));
 }
 
 function checkCount(field: "heldOutWindows" | "trainWindows", count: number): void {

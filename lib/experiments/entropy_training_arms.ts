@@ -22,6 +22,7 @@ export const trainingFamily = {
   full: "all of the text",
   known: "known source",
   knownFull: "known source, all data",
+  amount: (sequences: number) => `known source, ${sequences} sequences`,
   copy: "corrupted copy",
 } as const;
 
@@ -31,9 +32,12 @@ export const trainingArm = {
   dropout: "plain, dropout",
   entropy: "|CE − e|",
   entropyDropout: "|CE − e|, dropout",
+  flooding: "flooding at mean e",
   constant: "e constant",
   shuffled: "e shuffled",
   predictive: "e predictive entropy",
+  rest: "e from the other text",
+  restPredictive: "e from the other text, predictive entropy",
   subset: "e from the subset",
   crossFitted: "e cross-fitted",
   oneSided: "max(CE, e)",
@@ -41,7 +45,8 @@ export const trainingArm = {
   l1: "L1 penalty",
   l2: "L2 penalty",
   teacher: "teacher, all data",
-  subsetTeacher: "teacher, the subset",
+  otherTeacher: "teacher, the other text",
+  subsetTeacher: "plain, few steps",
   exactEntropy: "e exact entropy",
   exactSurprisal: "e exact surprisal",
   oneSidedEntropy: "max(CE, e), e exact entropy",
@@ -64,6 +69,7 @@ export function entropyTrainingSpecs(preset: EntropyTrainingPreset): RunSpec[] {
     ...textSpecs(preset),
     ...fullSpecs(preset),
     ...knownSpecs(known, preset),
+    ...amountSpecs(preset),
     ...copySpecs(copy, preset),
   ];
 }
@@ -102,6 +108,7 @@ export function scaleEntropyTraining(
     },
     full: { ...preset.full, training: scaled(preset.full.training) },
     known: ofSource(preset.known),
+    amounts: { ...preset.amounts, evaluateEvery: Math.ceil(stepsOf(preset.known.small.steps) / 4) },
     copy: ofSource(preset.copy),
   };
 }
@@ -160,6 +167,13 @@ function textSpecs(
   const subsetTeachers = smallRuns(family, data, fewer(subsetSteps), seeds)(
     trainingArm.subsetTeacher,
   );
+  const others = largeRuns(
+    family,
+    { ...data, trainWithout: small.trainWindows },
+    small,
+    large,
+    seeds,
+  )(trainingArm.otherTeacher);
   const half = (trainHalf: "even" | "odd") =>
     smallRuns(family, { ...data, trainHalf }, fewer(halfSteps), seeds)(
       `teacher, ${trainHalf} half`,
@@ -177,6 +191,7 @@ function textSpecs(
   });
   return [
     ...teachers,
+    ...others,
     ...subsetTeachers,
     ...run(trainingArm.plain),
     ...run(trainingArm.dropout, { loss: { attentionDropout: dropout } }),
@@ -185,11 +200,23 @@ function textSpecs(
       loss: { objective: ABSOLUTE, attentionDropout: dropout },
       teacher: byTeacher(),
     }),
+    ...run(trainingArm.flooding, {
+      loss: { objective: { form: "flooding" } },
+      teacher: byTeacher({ transforms: ["mean"] }),
+    }),
     ...run(trainingArm.constant, absolute(byTeacher({ transforms: ["mean"] }))),
     ...run(trainingArm.shuffled, absolute(byTeacher({ transforms: ["shuffled"] }))),
     ...run(
       trainingArm.predictive,
       absolute((seed) => ({ run: ofSeed(teachers, seed), estimator: "predictive-entropy" })),
+    ),
+    ...run(
+      trainingArm.rest,
+      absolute((seed) => ({ run: ofSeed(others, seed), estimator: "loss" })),
+    ),
+    ...run(
+      trainingArm.restPredictive,
+      absolute((seed) => ({ run: ofSeed(others, seed), estimator: "predictive-entropy" })),
     ),
     ...run(
       trainingArm.subset,
@@ -278,6 +305,27 @@ function knownSpecs(
     }),
     ...run(trainingArm.smoothing, smoothed(smoothing)),
   ];
+}
+
+/** More and less of the known source, with the exact entropies. */
+function amountSpecs({ known, amounts, seeds }: EntropyTrainingPreset): RunSpec[] {
+  const data = dataOf(known);
+  const { evaluateEvery } = amounts;
+  const arms: readonly (readonly [arm: string, treatment: Treatment])[] = [
+    [trainingArm.plain, {}],
+    [trainingArm.exactEntropy, towards(ABSOLUTE, { exact: "entropy" })],
+    [
+      trainingArm.constant,
+      towards(ABSOLUTE, { exact: "entropy", transforms: ["mean"] }),
+    ],
+  ];
+  // Arm by arm, since runs that differ in their data alone share compiled functions.
+  return arms.flatMap(([arm, treatment]) =>
+    amounts.trainWindows.flatMap((trainWindows) => {
+      const small = { ...known.small, trainWindows, evaluateEvery };
+      return smallRuns(trainingFamily.amount(trainWindows), data, small, seeds)(arm, treatment);
+    })
+  );
 }
 
 /** The threshold lies between a clean token's 0 and a corrupted one's ln V. */

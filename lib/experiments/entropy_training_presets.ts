@@ -51,6 +51,8 @@ export type EntropyTrainingPreset = Readonly<{
   }>;
   /** The same on a source whose entropies are known. */
   known: SourceTraining;
+  /** How many sequences of it are read, and how often the models are evaluated. */
+  amounts: Readonly<{ trainWindows: readonly number[]; evaluateEvery: number }>;
   /** The noisy copy (paper §5.1, form 5). */
   copy: SourceTraining;
   /** E23: all of the text, with weights from an EEM's attributions. */
@@ -115,6 +117,7 @@ const SMALL: EntropyTrainingPreset = {
     source: sources["Markov, order 2"]!,
     large: { batchSize: 64, steps: 400, warmupSteps: 30 },
   },
+  amounts: { trainWindows: [64, 128, 256, 512, 1024], evaluateEvery: 10 },
   copy: {
     ...SOURCE,
     source: sources["corrupted copy"]!,
@@ -146,6 +149,7 @@ export const ENTROPY_TRAINING_PRESETS: Readonly<Record<PresetName, EntropyTraini
       halfSteps: 30,
     },
     known: quickSource(SMALL.known),
+    amounts: { trainWindows: [64, 256], evaluateEvery: 25 },
     copy: quickSource(SMALL.copy),
     full: { ...SMALL.full, training: QUICK_LARGE },
   },

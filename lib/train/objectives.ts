@@ -10,10 +10,14 @@
  *   excess-weight    (CE − e)·CE                (2·CE − e)·∇CE               form 2
  *   signed           CE − e                     ∇CE: the null control        form 3
  *   absolute         scale·|CE − e|             scale·sign(CE − e)·∇CE       form 4
+ *   flooding         |mean of CE − e|           sign(mean of CE − e)·∇CE     –
  *   one-sided        max(CE, e)                 [CE > e]·∇CE                 –
  *   below            CE·[e < threshold]         [e < threshold]·∇CE          form 5
  *   above            CE·[CE > e]                [CE > e]·∇CE, as one-sided   form 5
  *   label-smoothing  (1 − s)·CE + s·mean −ln p  of all of the vocabulary     a usual remedy
+ *
+ * Flooding (Ishida et al. 2020) holds the mean over a batch, and not each token; with one e for all
+ * tokens it is the original's, whose level is e.
  *
  * Legend: T targets, B batch.
  */
@@ -41,6 +45,7 @@ const FORMS_WITHOUT_OPTIONS = [
   "weight",
   "excess-weight",
   "signed",
+  "flooding",
   "one-sided",
   "above",
 ] as const;
@@ -84,7 +89,8 @@ export function checkObjective(objective: Objective): void {
 }
 
 /**
- * The loss of every scored token, `[T, B]`, 0 elsewhere.
+ * The loss of every scored token, `[T, B]`, 0 elsewhere; of flooding CE − e, whose mean over the
+ * batch is then made positive ({@linkcode objectiveOfMean}).
  *
  * @param estimatesTB e, nats, or of `weight` a number from 0 to 1; forms that need none ignore it.
  * @throws RangeError when the form needs estimates, or the vocabulary's losses, and there are none.
@@ -105,6 +111,7 @@ export function objectiveLosses(
       case "excess-weight":
         return mul(excess(), lossTB);
       case "signed":
+      case "flooding":
         return excess();
       case "absolute":
         return mul(abs(excess()), objective.scale);
@@ -121,6 +128,11 @@ export function objectiveLosses(
     }
   };
   return mul(value(), scoredTB);
+}
+
+/** What training descends on, of the mean over a batch's tokens. */
+export function objectiveOfMean({ form }: Objective, loss: Tensor): Tensor {
+  return form === "flooding" ? abs(loss) : loss;
 }
 
 function required(tensorTB: Tensor | undefined, what: string): Tensor {

@@ -38,6 +38,7 @@ import {
   needsEstimates,
   type Objective,
   objectiveLosses,
+  objectiveOfMean,
   PLAIN,
 } from "./objectives.ts";
 
@@ -129,7 +130,8 @@ function trainingLoss(
   const compared = { ...losses, scoredTB: tokensAfterTokens(idsNB, options.padId) };
   const valuesNB = transpose(values.valuesBN!);
   const estimatesTB = slice(valuesNB, [1, 0], compared.scoredTB.shape as [number, number]);
-  return meanLoss({ ...compared, lossTB: objectiveLosses(objective, compared, estimatesTB) });
+  const lossTB = objectiveLosses(objective, compared, estimatesTB);
+  return objectiveOfMean(objective, meanLoss({ ...compared, lossTB }));
 }
 
 function withPenalties(loss: Tensor, params: Trainable, { l1, l2 }: Penalties = {}): Tensor {
@@ -163,6 +165,9 @@ export function checkLossOptions(
   }
   if (attentionDropout !== undefined) checkAttentionDropout(model, attentionDropout);
   for (const [name, factor] of Object.entries(penalties)) {
+    if (name !== "l1" && name !== "l2") {
+      throw new UserError(`penalties: expected l1 or l2, found ${name}`);
+    }
     if (factor > 0 && Number.isFinite(factor)) continue;
     throw new UserError(`penalties.${name}: expected a positive number, found ${factor}`);
   }
