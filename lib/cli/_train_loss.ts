@@ -90,8 +90,9 @@ export const LOSS_OPTIONS = {
 /** What the loss forms are, for the help. */
 export const LOSS_NOTES = [
   "Loss forms of a token with cross-entropy CE and estimate e: plain CE, weight (1 − e)·CE,",
-  "excess-weight (CE − e)·CE, signed CE − e, absolute scale·|CE − e|, one-sided max(CE, e),",
-  "below CE·[e < threshold], above CE·[CE > e]; label-smoothing compares with no estimate.",
+  "excess-weight (CE − e)·CE, signed CE − e, absolute scale·|CE − e|, flooding |mean of CE − e|,",
+  "one-sided max(CE, e), below CE·[e < threshold], above CE·[CE > e], which trains as one-sided",
+  "does; label-smoothing compares with no estimate.",
   "Evaluations are of the plain CE, whatever a model is trained on.",
 ] as const;
 

@@ -62,6 +62,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   console.error(describeSources(results));
   for (const line of summaryLines(results[0]!)) console.log(line);
+  console.log(`run: ${config.id}`);
   console.log(`weights: ${weightsPath(PROJECT_FOLDERS, config.id)}`);
   return 0;
 }

@@ -212,25 +212,37 @@ function prepareSource(
   };
 }
 
-/** @throws UserError when there are fewer windows than asked for. */
+/** @throws UserError when there are fewer windows than asked for, or two subsets are. */
 function trainSubset(
   windows: Windows,
   { trainWindows, trainHalf, trainWithout }: TrainSubset,
 ): Windows {
   if (trainWithout !== undefined) {
+    if (trainWindows !== undefined || trainHalf !== undefined) {
+      throw new UserError("trainWithout: expected no trainWindows and trainHalf beside it");
+    }
+    checkSubset("trainWithout", trainWithout, windows, windows.count - 1);
     const left = new Set(evenRows(windows, trainWithout));
     return pickWindows(windows, [...Array(windows.count).keys()].filter((row) => !left.has(row)));
   }
   const count = trainWindows ?? windows.count;
-  checkCount("trainWindows", count);
-  if (count > windows.count) {
-    throw new UserError(
-      `trainWindows: expected at most the ${windows.count} training windows of ` +
-        `${windows.contextLength} tokens that there are, found ${count}; ask for fewer or add text`,
-    );
-  }
+  checkSubset("trainWindows", count, windows, windows.count);
   const subset = everyNth(windows, count);
   return trainHalf === undefined ? subset : pickWindows(subset, halfRows(subset, trainHalf));
+}
+
+function checkSubset(
+  field: "trainWindows" | "trainWithout",
+  count: number,
+  windows: Windows,
+  most: number,
+): void {
+  checkCount(field, count);
+  if (count <= most) return;
+  throw new UserError(
+    `${field}: expected at most ${most} of the ${windows.count} training windows of ` +
+      `${windows.contextLength} tokens that there are, found ${count}; ask for fewer or add text`,
+  );
 }
 
 /** The numbers of every other window. */
@@ -286,7 +298,10 @@ function evenRows(windows: Pick<Windows, "count">, count: number): number[] {
   return Array.from({ length: count }, (_, i) => Math.floor(i * windows.count / count));
 }
 
-function checkCount(field: "heldOutWindows" | "trainWindows", count: number): void {
+function checkCount(
+  field: "heldOutWindows" | "trainWindows" | "trainWithout",
+  count: number,
+): void {
   if (!Number.isInteger(count) || count < 1) {
     throw new UserError(`${field}: expected a positive integer, found ${count}`);
   }

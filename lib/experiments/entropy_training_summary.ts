@@ -60,9 +60,7 @@ export function armsOf(results: readonly RunResult[], family: string): ArmSummar
 
 /** The arms of a family that were trained on a small part of the data, evaluated on both sides. */
 export function smallDataArms(results: readonly RunResult[], family: string): ArmSummary[] {
-  return armsOf(results, family).filter(({ arm, runs }) =>
-    arm !== trainingArm.subsetTeacher && gapPoints(runs[0]!).length > 0
-  );
+  return armsOf(results, family).filter(({ runs }) => gapPoints(runs[0]!).length > 0);
 }
 
 /** An arm of a family, or an error that names it. */
@@ -121,7 +119,8 @@ function meanValueOf(arm: ArmSummary): number | null {
   return values.length === 0 ? null : mean(values);
 }
 
-type Row = Record<string, string | number | null>;
+/** A line of a table. */
+export type Row = Record<string, string | number | null>;
 
 /**
  * One line an arm: losses and gap, and what it gains over plain training that stops where held-out
@@ -214,7 +213,8 @@ function withHalfWidth(values: readonly number[]): string {
   return values.length === 1 ? mean.toFixed(3) : `${mean.toFixed(3)} ± ${half(low, high)}`;
 }
 
-function signed({ mean, low, high }: Difference): string {
+/** A difference with its sign, and half the width of its interval where there is one. */
+export function signed({ mean, low, high }: Difference): string {
   const value = `${mean < 0 ? "−" : "+"}${Math.abs(mean).toFixed(3)}`;
   return low === high ? value : `${value} ± ${half(low, high)}`;
 }

@@ -14,6 +14,7 @@ export * from "./data.ts";
 export * from "./entropy_presets.ts";
 export * from "./entropy_training_arms.ts";
 export * from "./entropy_training_claims.ts";
+export * from "./entropy_training_controls.ts";
 export * from "./entropy_training_figures.ts";
 export * from "./entropy_training_presets.ts";
 export * from "./entropy_training_summary.ts";

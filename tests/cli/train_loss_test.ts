@@ -26,6 +26,7 @@ Deno.test("lossOf() makes the loss options of the library", () => {
   assert.deepEqual(lossFrom(), {}, "runs without options keep their ids");
   assert.deepEqual(lossFrom("--attention-dropout", "0", "--l1", "0", "--l2", "0"), {});
   assert.deepEqual(lossFrom("--objective", "one-sided"), { objective: { form: "one-sided" } });
+  assert.deepEqual(lossFrom("--objective", "flooding"), { objective: { form: "flooding" } });
   assert.deepEqual(lossFrom("--objective", "absolute"), {
     objective: { form: "absolute", scale: 2.5 },
   });
@@ -57,6 +58,7 @@ Deno.test("checkLossOptions() names what is missing and what would do nothing", 
       /^--objective absolute compares .*: add --entropies with the id of a run, or for a /,
     ],
     [[...absolute, "--transform", "mean"], /^--objective absolute compares /],
+    [["--objective", "flooding"], /^--objective flooding compares /],
     [["--objective", "below", ...exact], /^--objective below .*: add --threshold /],
     [["--objective", "weight", ...exact], /^--objective weight .* 0 to 1: add --transform min-max/],
     [

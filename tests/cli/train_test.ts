@@ -85,11 +85,14 @@ Deno.test({
         return decode(stdout).trimEnd().split("\n");
       };
       const pathIn = (lines: readonly string[]) => lines.at(-1)!.replace(/^weights: /, "");
-      const teacher = pathIn(await run());
+      const teacherLines = await run();
+      const teacher = pathIn(teacherLines);
+      const teacherId = basename(dirname(teacher));
+      assert.equal(teacherLines.at(-2), `run: ${teacherId}`);
       const { mtime } = await Deno.stat(teacher);
       const taught = [
         ...["--train-windows", "16", "--objective", "absolute"],
-        ...["--entropies", basename(dirname(teacher)), "--evaluate-every", "6"],
+        ...["--entropies", teacherId, "--evaluate-every", "6"],
       ];
       const lines = await run(...taught);
       const evaluation =

@@ -99,3 +99,10 @@ export function halfWidth(values: readonly number[]): number {
   const { length } = values;
   return STUDENT[length - 1]! * Math.sqrt(squares / (length - 1) / length);
 }
+
+/** A mean of differences as tables write it: `+0.241 ± 0.058`, of one seed `+0.241`. */
+export function signedMean(values: readonly number[]): string {
+  const center = mean(values);
+  const bounded = values.length > 1 ? ` ± ${halfWidth(values).toFixed(3)}` : "";
+  return `${center < 0 ? "−" : "+"}${Math.abs(center).toFixed(3)}${bounded}`;
+}

@@ -47,7 +47,7 @@ export function assertSameModelForAllSeeds(specs: readonly RunSpec[]): void {
 /** What is held out, and what training windows are taken from. */
 export function withoutSubset(data: DataSpec): DataSpec {
   if ("source" in data) return data;
-  const { trainWindows: _, trainHalf: __, ...all } = data;
+  const { trainWindows: _, trainHalf: __, trainWithout: ___, ...all } = data;
   return all;
 }
 
@@ -71,6 +71,7 @@ export function assertTrainable(spec: RunSpec): void {
   const padId = data.layout === "padded" ? 0 : null;
   if (!("source" in data) && data.trainWindows !== undefined) {
     assert.ok(batchSize <= data.trainWindows / (data.trainHalf === undefined ? 1 : 2), arm);
+    assert.equal("trainWithout" in data, false, `${arm}: a subset, or all but a subset`);
   }
   assert.equal(teacher !== undefined, needsTokenValues(model, training), arm);
   if (teacher !== undefined && "exact" in teacher) assert.ok("known" in data, arm);

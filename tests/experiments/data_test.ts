@@ -196,22 +196,39 @@ async function assertTrainSubsets(
       assert.deepEqual(rowsOf(half.train), part.filter((_, i) => i % 2 === first));
       assert.deepEqual(half.heldOut, all.heldOut);
     }
+    if (trainWindows === count) continue;
+    const { training: others, corpusKey: sameKey } = await prepare({ trainWithout: trainWindows });
+    const taken = new Set(part.map((_, i) => Math.floor(i * count / trainWindows)));
+    assert.equal(taken.size, trainWindows);
+    const rest = rowsOf(others.train);
+    assert.deepEqual(rest, rows.filter((_, row) => !taken.has(row)), `without ${trainWindows}`);
+    assert.deepEqual([...part, ...rest].sort(), rows.toSorted(), "together all windows");
+    assert.deepEqual(others.heldOut, all.heldOut);
+    assert.equal(sameKey, corpusKey);
   }
   const odd = await prepare({ trainHalf: "odd" });
   assert.deepEqual(rowsOf(odd.training.train), rows.filter((_, i) => i % 2 === 1));
 
-  for (const trainWindows of [0, -1, 1.5, NaN]) {
+  const length = all.train.contextLength;
+  for (const [field, most] of [["trainWindows", count], ["trainWithout", count - 1]] as const) {
+    for (const number of [0, -1, 1.5, NaN]) {
+      assert.equal(
+        await refusalOf(prepare({ [field]: number })),
+        `${field}: expected a positive integer, found ${number}`,
+      );
+    }
     assert.equal(
-      await refusalOf(prepare({ trainWindows })),
-      `trainWindows: expected a positive integer, found ${trainWindows}`,
+      await refusalOf(prepare({ [field]: most + 1 })),
+      `${field}: expected at most ${most} of the ${count} training windows of ${length} tokens ` +
+        `that there are, found ${most + 1}; ask for fewer or add text`,
     );
   }
-  const length = all.train.contextLength;
-  assert.equal(
-    await refusalOf(prepare({ trainWindows: count + 1 })),
-    `trainWindows: expected at most the ${count} training windows of ${length} tokens that there ` +
-      `are, found ${count + 1}; ask for fewer or add text`,
-  );
+  for (const other of [{ trainWindows: 1 }, { trainHalf: "odd" }] as const) {
+    assert.equal(
+      await refusalOf(prepare({ trainWithout: 1, ...other })),
+      "trainWithout: expected no trainWindows and trainHalf beside it",
+    );
+  }
 }
 
 async function refusalOf(failing: Promise<unknown>): Promise<string> {
@@ -368,8 +385,9 @@ function prepareKnown(changes: Partial<typeof KNOWN> = {}) {
 }
 
 Deno.test("sourceData() hands on which windows are trained on", () => {
-  const subset = { trainWindows: 9, trainHalf: "even" } as const;
-  assert.deepEqual(sourceData(COPY, { ...KNOWN, ...subset }), { ...KNOWN, ...subset });
+  for (const subset of [{ trainWindows: 9, trainHalf: "even" }, { trainWithout: 9 }] as const) {
+    assert.deepEqual(sourceData(COPY, { ...KNOWN, ...subset }), { ...KNOWN, ...subset });
+  }
 });
 
 Deno.test("sourceData() has the source itself and its vocabulary, pad included", () => {

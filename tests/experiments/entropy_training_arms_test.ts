@@ -38,23 +38,40 @@ const by = (run: string, estimator: string, ...transforms: string[]) => ({
 const ALL_DATA = by("teacher, all data", "loss");
 const towards = (teacher: object) => ({ objective: ABSOLUTE, teacher });
 
-/** By family and arm, in the order of training: what sets the arm apart from plain training. */
+/** What is compared on each amount of the known source. */
+const AMOUNT_ARMS = {
+  plain: {},
+  "e exact entropy": towards(exact("entropy")),
+  "e constant": towards(exact("entropy", "mean")),
+};
+const amountFamily = (sequences: number) => `known source, ${sequences} sequences`;
+
+/** By family and arm, in the order of training but for amounts: what sets the arm apart from plain training. */
 function treatmentsOf(
-  { dropout, smoothing, text: { l1, l2 } }: EntropyTrainingPreset,
+  { dropout, smoothing, text: { l1, l2 }, amounts }: EntropyTrainingPreset,
 ): Readonly<Record<string, Readonly<Record<string, object>>>> {
   const smoothed = { objective: { form: "label-smoothing", share: smoothing } };
   return {
     text: {
       "teacher, all data": {},
-      "teacher, the subset": {},
+      "teacher, the other text": {},
+      "plain, few steps": {},
       plain: {},
       "plain, dropout": { attentionDropout: dropout },
       "|CE − e|": towards(ALL_DATA),
       "|CE − e|, dropout": { ...towards(ALL_DATA), attentionDropout: dropout },
+      "flooding at mean e": {
+        objective: { form: "flooding" },
+        teacher: by("teacher, all data", "loss", "mean"),
+      },
       "e constant": towards(by("teacher, all data", "loss", "mean")),
       "e shuffled": towards(by("teacher, all data", "loss", "shuffled")),
       "e predictive entropy": towards(by("teacher, all data", "predictive-entropy")),
-      "e from the subset": towards(by("teacher, the subset", "loss")),
+      "e from the other text": towards(by("teacher, the other text", "loss")),
+      "e from the other text, predictive entropy": towards(
+        by("teacher, the other text", "predictive-entropy"),
+      ),
+      "e from the subset": towards(by("plain, few steps", "loss")),
       "e cross-fitted": towards({
         halves: { even: "teacher, even half", odd: "teacher, odd half" },
         estimator: "loss",
@@ -95,6 +112,9 @@ function treatmentsOf(
       "e from all data": towards(by("plain", "loss")),
       "label smoothing": smoothed,
     },
+    ...Object.fromEntries(
+      amounts.trainWindows.map((sequences) => [amountFamily(sequences), AMOUNT_ARMS]),
+    ),
     "corrupted copy": {
       plain: {},
       "CE·[e < θ]": { objective: { form: "below", threshold: 1 }, teacher: exact("corruption") },
@@ -113,11 +133,13 @@ function named(teacher: Teacher): object {
   return { ...teacher, halves: { even: even.arm, odd: odd.arm } };
 }
 
-const isOnAllData = ({ family, arm }: RunSpec) =>
-  ["all of the text", "known source, all data"].includes(family) || arm === "teacher, all data";
+/** On all windows, or on all but those of the small part. */
+const isOnMuchData = ({ family, arm }: RunSpec) =>
+  ["all of the text", "known source, all data"].includes(family) ||
+  ["teacher, all data", "teacher, the other text"].includes(arm);
 
 /** All windows of a family, and how its models are trained. */
-function benchesOf({ text, full, known, copy }: EntropyTrainingPreset) {
+function benchesOf({ text, full, known, amounts, copy }: EntropyTrainingPreset) {
   type Bench = Readonly<{ data: DataSpec; small: SmallDataTraining; large: LargeDataTraining }>;
   const ofSource = (
     { source, contextLength, heldOutWindows, ...training }: typeof known,
@@ -130,20 +152,28 @@ function benchesOf({ text, full, known, copy }: EntropyTrainingPreset) {
     "all of the text": { ...text, large: full.training },
     "known source, all data": ofSource(known),
     "known source": ofSource(known),
+    ...Object.fromEntries(amounts.trainWindows.map((trainWindows) => {
+      const small = { ...known.small, trainWindows, evaluateEvery: amounts.evaluateEvery };
+      return [amountFamily(trainWindows), ofSource({ ...known, small })];
+    })),
     "corrupted copy": ofSource(copy),
   } as Readonly<Record<string, Bench>>;
 }
 
 Deno.test("trainingFamily and trainingArm have a name for everything that is planned", () => {
-  const specs = entropyTrainingSpecs(ENTROPY_TRAINING_PRESETS.quick);
+  const { quick } = ENTROPY_TRAINING_PRESETS;
+  const specs = entropyTrainingSpecs(quick);
   const namesOf = (field: "family" | "arm") => [...new Set(specs.map((spec) => spec[field]))];
-  assert.deepEqual(Object.values(trainingFamily).sort(), namesOf("family").sort());
+  const families = Object.values(trainingFamily).flatMap((name) =>
+    typeof name === "string" ? [name] : quick.amounts.trainWindows.map(name)
+  );
+  assert.deepEqual(families.sort(), namesOf("family").sort());
   assert.deepEqual(Object.values(trainingArm).sort(), namesOf("arm").sort());
 });
 
 for (const name of PRESETS) {
   const preset = ENTROPY_TRAINING_PRESETS[name];
-  const { seeds, text, full } = preset;
+  const { seeds, text, full, amounts } = preset;
   const specs = entropyTrainingSpecs(preset);
   const families = Map.groupBy(specs, ({ family }) => family);
   const benches = benchesOf(preset);
@@ -152,7 +182,7 @@ for (const name of PRESETS) {
   const stepsOf = ({ family, arm }: RunSpec, steps: number) => {
     if (family !== "text") return steps;
     if (/^teacher, (even|odd) half$/.test(arm)) return text.halfSteps;
-    return arm === "teacher, the subset" ? text.subsetSteps : steps;
+    return arm === "plain, few steps" ? text.subsetSteps : steps;
   };
 
   /** Fails unless the run is of its family's data and sizes. */
@@ -163,9 +193,10 @@ for (const name of PRESETS) {
     const { model: _, seed: __, optimizer, schedule, ...others } = training;
     const { objective: ___, attentionDropout: ____, penalties: _____, ...sizes } = others;
     assert.equal(optimizer, ADAMW_DEFAULTS);
-    if (isOnAllData(spec)) {
+    if (isOnMuchData(spec)) {
       const { steps, warmupSteps, batchSize } = large;
-      assert.deepEqual(data, all, arm);
+      const rest = arm === "teacher, the other text" ? { trainWithout: trainWindows } : {};
+      assert.deepEqual(data, { ...all, ...rest }, arm);
       assert.deepEqual(schedule, { peakRate, warmupSteps, steps }, arm);
       assert.deepEqual(sizes, { batchSize, logEvery, evaluateEvery: Math.ceil(steps / 4) }, arm);
       return;
@@ -177,11 +208,20 @@ for (const name of PRESETS) {
   };
 
   Deno.test(`entropyTrainingSpecs() of ${name}: every arm of every part, every seed`, () => {
+    const amountFamilies = amounts.trainWindows.map(amountFamily);
+    const { "corrupted copy": copy, ...others } = treatmentsOf(preset);
+    const armsOf = ([family, arms]: [string, object]) =>
+      Object.keys(arms).map((arm) => [family, arm]);
+    const planned = [
+      ...Object.entries(others).filter(([family]) => !amountFamilies.includes(family))
+        .flatMap(armsOf),
+      // Arm by arm: what differs in its data alone shares compiled functions.
+      ...Object.keys(AMOUNT_ARMS).flatMap((arm) => amountFamilies.map((family) => [family, arm])),
+      ...armsOf(["corrupted copy", copy!]),
+    ];
     assert.deepEqual(
       specs.map(({ family, arm, training }) => [family, arm, training.seed]),
-      Object.entries(treatmentsOf(preset)).flatMap(([family, arms]) =>
-        Object.keys(arms).flatMap((arm) => seeds.map((seed) => [family, arm, seed]))
-      ),
+      planned.flatMap((names) => seeds.map((seed) => [...names, seed])),
     );
     for (const { quantizedBits, frozenEncoder, estimates } of specs) {
       assert.deepEqual([quantizedBits, frozenEncoder, estimates], [[], undefined, undefined]);
@@ -220,12 +260,12 @@ for (const name of PRESETS) {
     for (const spec of specs) assertOfFamily(spec);
     // What is held out is the same in parts that are compared, so that losses can be.
     for (
-      const [one, other] of [["text", "all of the text"], [
-        "known source",
-        "known source, all data",
-      ]]
+      const compared of [
+        ["text", "all of the text"],
+        ["known source", "known source, all data", ...amounts.trainWindows.map(amountFamily)],
+      ]
     ) {
-      const runs = [...families.get(one!)!, ...families.get(other!)!];
+      const runs = compared.flatMap((family) => families.get(family)!);
       const all = runs.flatMap(({ data, teacher }) => [
         withoutSubset(data),
         ...teacherRuns(teacher).map((run) => withoutSubset(run.data)),
@@ -284,6 +324,17 @@ for (const name of PRESETS) {
     }
   });
 
+  Deno.test(`entropyTrainingSpecs() of ${name}: the other text is all that students do not read`, () => {
+    const students = specs.filter(({ arm }) => arm.startsWith("e from the other text"));
+    assert.equal(students.length, 2 * seeds.length);
+    for (const { data, teacher } of students) {
+      const [run] = teacherRuns(teacher);
+      assert.ok("corpus" in data && "corpus" in run!.data && data.trainWindows !== undefined);
+      const { trainWindows, ...all } = data;
+      assert.deepEqual(run!.data, { ...all, trainWithout: trainWindows });
+    }
+  });
+
   Deno.test(`entropyTrainingSpecs() of ${name}: halves are rated by who has not seen them`, () => {
     const fitted = specs.filter(({ teacher }) => teacher !== undefined && "halves" in teacher);
     assert.deepEqual(fitted.map(({ training }) => training.seed), seeds);
@@ -293,7 +344,7 @@ for (const name of PRESETS) {
       assertOfFamily(even, "even");
       assertOfFamily(odd, "odd");
       const whole = specs.find((spec) =>
-        spec.arm === "teacher, the subset" && spec.training.seed === seed
+        spec.arm === "plain, few steps" && spec.training.seed === seed
       )!;
       for (const half of [even, odd]) {
         const schedule = { ...whole.training.schedule, steps: text.halfSteps };
@@ -320,7 +371,8 @@ for (const name of PRESETS) {
     specs.forEach(assertTrainable);
     for (const { source, contextLength, heldOutWindows, small } of [preset.known, preset.copy]) {
       const windows = Math.floor(source.length / contextLength);
-      assert.ok(heldOutWindows <= windows / 10 && small.trainWindows <= windows * 9 / 10);
+      const most = Math.max(small.trainWindows, ...amounts.trainWindows);
+      assert.ok(heldOutWindows <= windows / 10 && most <= windows * 9 / 10);
     }
   });
 
@@ -337,7 +389,7 @@ for (const name of PRESETS) {
         assert.deepEqual([short.data, others], [spec.data, expected]);
         const shorten = (steps: number) => Math.max(12, Math.round(share * steps));
         const { small, large } = benches[spec.family]!;
-        const quarter = Math.ceil(shorten((isOnAllData(spec) ? large : small).steps) / 4);
+        const quarter = Math.ceil(shorten((isOnMuchData(spec) ? large : small).steps) / 4);
         assert.deepEqual([logEvery, evaluateEvery], [2, quarter], short.arm);
         assert.deepEqual(
           schedule,

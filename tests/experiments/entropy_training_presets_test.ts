@@ -37,6 +37,20 @@ Deno.test("presets of training towards entropies read the small part again and a
   }
 });
 
+Deno.test("presets of training towards entropies read less and more of the known source", () => {
+  for (const name of PRESETS) {
+    const { amounts: { trainWindows, evaluateEvery }, known } = ENTROPY_TRAINING_PRESETS[name];
+    const { small } = known;
+    assert.deepEqual([...new Set(trainWindows)].sort((a, b) => a - b), trainWindows, name);
+    const [least, most] = [trainWindows[0]!, trainWindows.at(-1)!];
+    assert.ok(least < small.trainWindows && small.trainWindows < most, name);
+    // Every amount again and again, so that plain training has something to learn by heart.
+    assert.ok(least >= small.batchSize && small.steps * small.batchSize / most > 15, name);
+    // Few sequences are learned sooner: to find where to stop, look as often or more often.
+    assert.ok(evaluateEvery <= small.evaluateEvery && small.steps % evaluateEvery === 0, name);
+  }
+});
+
 Deno.test("presets of training towards entropies take their sources from notebook 05", () => {
   const { sources } = KNOWN_ENTROPY_PRESETS.small;
   for (const name of PRESETS) {

@@ -11,6 +11,7 @@ import {
   outcomeOf,
   outcomes,
   outcomeTable,
+  signed,
   smallDataArms,
   trainedArm,
   weightTable,
@@ -24,6 +25,7 @@ import {
   type MadePoint,
   type MadeRun,
   PRESET,
+  signedMean,
   SPECS,
   SURPRISAL,
   trainedResults,
@@ -33,13 +35,17 @@ import { assertNear } from "./_made_runs.ts";
 const { seeds } = PRESET;
 const places = [...seeds.keys()];
 const TEXT_ARMS = [
+  "plain, few steps",
   "plain",
   "plain, dropout",
   "|CE − e|",
   "|CE − e|, dropout",
+  "flooding at mean e",
   "e constant",
   "e shuffled",
   "e predictive entropy",
+  "e from the other text",
+  "e from the other text, predictive entropy",
   "e from the subset",
   "e cross-fitted",
   "max(CE, e)",
@@ -92,10 +98,6 @@ const minus = (a: readonly number[], b: readonly number[]) => a.map((value, i) =
 
 const bounded = (values: readonly number[]) =>
   `${mean(values).toFixed(3)} ± ${halfWidth(values).toFixed(3)}`;
-const signed = (values: readonly number[]) =>
-  `${mean(values) < 0 ? "−" : "+"}${Math.abs(mean(values)).toFixed(3)} ± ${
-    halfWidth(values).toFixed(3)
-  }`;
 /** The steps of the least of four evaluations in 100 steps. */
 const stepsOf = (arm: string) => arm === "plain" ? [50, 50, 50] : [50, 75, 50];
 
@@ -151,10 +153,10 @@ Deno.test("outcomeOf() names a run that did not evaluate its training windows", 
   );
 });
 
-Deno.test("smallDataArms() are a family's arms but its teachers, in the order of the runs", () => {
+Deno.test("smallDataArms() are a family's arms but teachers of more data, in the order of the runs", () => {
   assert.deepEqual(
     armsOf(RESULTS, "text").map(({ arm }) => arm),
-    ["teacher, all data", "teacher, the subset", ...TEXT_ARMS],
+    ["teacher, all data", "teacher, the other text", ...TEXT_ARMS],
   );
   assert.deepEqual(smallDataArms(RESULTS, "text").map(({ arm }) => arm), TEXT_ARMS);
   assert.deepEqual(smallDataArms(RESULTS, "all of the text"), []);
@@ -230,7 +232,7 @@ Deno.test("meanValues() are what losses are compared with, seed by seed, none of
 });
 
 Deno.test("outcomeTable() has losses, gap and gain of every arm, with intervals over seeds", () => {
-  for (const family of ["text", "known source", "corrupted copy"]) {
+  for (const family of ["text", "known source", "known source, 64 sequences", "corrupted copy"]) {
     const table = outcomeTable(RESULTS, family);
     const arms = smallDataArms(RESULTS, family);
     assert.deepEqual(table.map(({ arm }) => arm), arms.map(({ arm }) => arm));
@@ -256,14 +258,14 @@ Deno.test("outcomeTable() has losses, gap and gain of every arm, with intervals 
         [bounded(leastOf(family, arm)), Math.round(mean(stepsOf(arm))), bounded(final)],
         arm,
       );
-      assert.equal(row["end against stopped plain"], signed(minus(stopped, final)), arm);
+      assert.equal(row["end against stopped plain"], signedMean(minus(stopped, final)), arm);
     });
   }
 });
 
 Deno.test("tables of one seed have no intervals", () => {
   const results = firstSeed(RESULTS);
-  const [plain] = outcomeTable(results, "text");
+  const plain = outcomeTable(results, "text").find(({ arm }) => arm === "plain");
   assert.equal(plain!["held-out, least"], "3.000");
   assert.equal(plain!["held-out, end"], "4.750");
   assert.equal(plain!["end against stopped plain"], "−1.750");
@@ -271,6 +273,13 @@ Deno.test("tables of one seed have no intervals", () => {
   for (const row of [...weightTable(results), ...excessTable(results, "known source")]) {
     assert.doesNotMatch(JSON.stringify(row), /±/);
   }
+});
+
+Deno.test("signed() has the sign, and half the width of an interval that has one", () => {
+  assert.equal(signed({ mean: 0.25, low: 0.2, high: 0.3 }), "+0.250 ± 0.050");
+  assert.equal(signed({ mean: -1.5, low: -2.5, high: -0.5 }), "−1.500 ± 1.000");
+  assert.equal(signed({ mean: -1.5, low: -1.5, high: -1.5 }), "−1.500");
+  assert.equal(signed({ mean: 0, low: 0, high: 0 }), "+0.000");
 });
 
 Deno.test("gainBars() are what arms gain on stopped plain training, at their least and at the end", () => {
@@ -303,7 +312,7 @@ Deno.test("weightTable() compares compression with and without weights, in nats 
     assertNear(row["bits per byte"] as number, mean(losses) / Math.LN2 / 3.92, arms[i]!);
     assert.equal(
       row["loss − plain's"],
-      i === 0 ? "" : signed(minus(losses, finalOf(family, "plain"))),
+      i === 0 ? "" : signedMean(minus(losses, finalOf(family, "plain"))),
     );
     if (i === 0) assert.equal(row["mean e"], null);
     else assertNear(row["mean e"] as number, meanOfMade(family, arms[i]!), "mean e");

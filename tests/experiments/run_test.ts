@@ -156,7 +156,7 @@ Deno.test("runAll() refuses what cannot be trained before it trains anything", (
       [training({ penalties: { l1: 0 } }), /^penalties\.l1: expected a positive number, found 0$/],
       [
         { ...good, data: { ...good.data, trainWindows: 1e6 } },
-        /^trainWindows: expected at most the \d+ training windows of 8 tokens that there are, found/,
+        /^trainWindows: expected at most \d+ of the \d+ training windows of 8 tokens that there are, found/,
       ],
       [
         training({ model: { ...model, decoder: { ...model.decoder, causal: false } } }),

@@ -53,6 +53,7 @@ FORMS = {
     "weight": lambda ce, e: (1 - e) * ce,
     "excess-weight": lambda ce, e: (ce - e) * ce,
     "signed": lambda ce, e: ce - e,
+    "flooding": lambda ce, e: (ce - e).mean().abs(),
     "absolute": lambda ce, e: SCALE * (ce - e).abs(),
     "one-sided": lambda ce, e: torch.maximum(ce, e),
     "below": lambda ce, e: ce * (e < THRESHOLD),

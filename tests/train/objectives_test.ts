@@ -78,6 +78,7 @@ const FORMS: readonly Readonly<{
     factor: (ce, e) => 2 * ce - e,
   },
   { objective: { form: "signed" }, value: (ce, e) => ce - e, factor: () => 1 },
+  { objective: { form: "flooding" }, value: (ce, e) => ce - e, factor: () => 1 },
   {
     objective: { form: "absolute", scale: PAPER_SCALE },
     value: (ce, e) => ce > e ? 2.5 * (ce - e) : 2.5 * (e - ce),
@@ -193,8 +194,8 @@ for (
       "threshold: expected a number of nats, found Infinity",
     ],
     [
-      { form: "flooding" } as unknown as Objective,
-      `objective: expected one of ${OBJECTIVE_FORMS.join(", ")}, found flooding`,
+      { form: "focal" } as unknown as Objective,
+      `objective: expected one of ${OBJECTIVE_FORMS.join(", ")}, found focal`,
     ],
     [smoothing(-0.1), "share: expected 0 or more and less than 1, found -0.1"],
     [smoothing(1), "share: expected 0 or more and less than 1, found 1"],
@@ -379,6 +380,23 @@ onEveryBackend("compileTrainStep() of absolute ascends below the estimate", asyn
     assertClose(ascending.moments.get(name)!, moments.map((one) => -3 * one), 1e-6, name);
   }
   assertClose(ascending.losses, [3 * (50 - descending.losses[0]!)], 1e-6, "loss");
+}, exact);
+
+onEveryBackend("compileTrainStep() of flooding holds the mean over the batch", async (mode) => {
+  const how = { mode, padId: null, clipNorm: 1e6 };
+  const objective: Objective = { form: "flooding" };
+  const batches = (e: number) => packed((_) => e).slice(0, 1);
+  const [batch] = batches(0);
+  const descending = await trainOn([{ ids: batch!.ids }], {}, how);
+  const mean = descending.losses[0]!;
+  // Some tokens are above the level and some below, and all go the same way.
+  for (const [level, sign] of [[mean - 0.01, 1], [mean + 0.01, -1]] as const) {
+    const held = await trainOn(batches(level), { objective }, how);
+    assertClose(held.losses, [0.01], 1e-5, "loss");
+    for (const [name, moments] of descending.moments) {
+      assertClose(held.moments.get(name)!, moments.map((one) => sign * one), 1e-6, name);
+    }
+  }
 }, exact);
 
 onEveryBackend(

@@ -224,6 +224,14 @@ Deno.test("checkLossOptions() says what the model or the option should be", () =
     refusal(() => checkLossOptions(mixer, { penalties: { l1: 1, l2: -1 } })),
     "penalties.l2: expected a positive number, found -1",
   );
+  for (const penalties of [{ L1: 0.1 }, { l1: 0.1, weightDecay: 0.1 }]) {
+    const name = Object.keys(penalties).at(-1);
+    assert.equal(
+      refusal(() => checkLossOptions(mixer, { penalties: penalties as Penalties })),
+      `penalties: expected l1 or l2, found ${name}`,
+    );
+  }
+  checkLossOptions(mixer, { penalties: { l1: 1, l2: 1 } });
 });
 
 Deno.test("needsTokenValues() of models that learn them and forms that compare with them", () => {
