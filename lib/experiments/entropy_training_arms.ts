@@ -38,7 +38,10 @@ export const trainingArm = {
   predictive: "e predictive entropy",
   rest: "e from the other text",
   restPredictive: "e from the other text, predictive entropy",
+  unscaled: "|CE − e|, scale 1",
+  otherSeed: "e of another seed's teacher",
   subset: "e from the subset",
+  subsetPredictive: "e from the subset, predictive entropy",
   crossFitted: "e cross-fitted",
   oneSided: "max(CE, e)",
   smoothing: "label smoothing",
@@ -46,7 +49,8 @@ export const trainingArm = {
   l2: "L2 penalty",
   teacher: "teacher, all data",
   otherTeacher: "teacher, the other text",
-  subsetTeacher: "plain, few steps",
+  subsetTeacher: "teacher, the subset",
+  early: "plain, few steps",
   exactEntropy: "e exact entropy",
   exactSurprisal: "e exact surprisal",
   oneSidedEntropy: "max(CE, e), e exact entropy",
@@ -104,6 +108,7 @@ export function scaleEntropyTraining(
       small: small(text.small),
       large: scaled(text.large),
       subsetSteps: stepsOf(text.subsetSteps),
+      earlySteps: stepsOf(text.earlySteps),
       halfSteps: stepsOf(text.halfSteps),
     },
     full: { ...preset.full, training: scaled(preset.full.training) },
@@ -159,7 +164,7 @@ function largeRuns(
 function textSpecs(
   { text, dropout, smoothing, seeds }: EntropyTrainingPreset,
 ): RunSpec[] {
-  const { data, small, large, subsetSteps, halfSteps, l1, l2 } = text;
+  const { data, small, large, subsetSteps, earlySteps, halfSteps, l1, l2 } = text;
   const family = trainingFamily.text;
   const run = smallRuns(family, data, small, seeds);
   const teachers = largeRuns(family, data, small, large, seeds)(trainingArm.teacher);
@@ -194,12 +199,21 @@ function textSpecs(
     ...others,
     ...subsetTeachers,
     ...run(trainingArm.plain),
+    ...smallRuns(family, data, fewer(earlySteps), seeds)(trainingArm.early),
     ...run(trainingArm.dropout, { loss: { attentionDropout: dropout } }),
     ...run(trainingArm.entropy, absolute(byTeacher())),
     ...run(trainingArm.entropyDropout, {
       loss: { objective: ABSOLUTE, attentionDropout: dropout },
       teacher: byTeacher(),
     }),
+    ...run(trainingArm.unscaled, {
+      loss: { objective: { form: "absolute", scale: 1 } },
+      teacher: byTeacher(),
+    }),
+    ...run(
+      trainingArm.otherSeed,
+      absolute((seed) => byTeacher()(seeds[(seeds.indexOf(seed) + 1) % seeds.length]!)),
+    ),
     ...run(trainingArm.flooding, {
       loss: { objective: { form: "flooding" } },
       teacher: byTeacher({ transforms: ["mean"] }),
@@ -221,6 +235,13 @@ function textSpecs(
     ...run(
       trainingArm.subset,
       absolute((seed) => ({ run: ofSeed(subsetTeachers, seed), estimator: "loss" })),
+    ),
+    ...run(
+      trainingArm.subsetPredictive,
+      absolute((seed) => ({
+        run: ofSeed(subsetTeachers, seed),
+        estimator: "predictive-entropy",
+      })),
     ),
     ...run(
       trainingArm.crossFitted,

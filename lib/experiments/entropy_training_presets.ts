@@ -43,7 +43,9 @@ export type EntropyTrainingPreset = Readonly<{
     large: LargeDataTraining;
     /** Steps of teachers that read nothing but the small part: about where held-out loss is least. */
     subsetSteps: number;
-    /** The same for teachers that read half of it. */
+    /** Steps of plain training whose learning rate comes down to 0 in time. */
+    earlySteps: number;
+    /** As `subsetSteps`, for teachers that read half of it. */
     halfSteps: number;
     /** Factors of the penalties: of those tried with seed 1, the ones of the least final loss. */
     l1: number;
@@ -108,6 +110,7 @@ const SMALL: EntropyTrainingPreset = {
     small: SMALL_TEXT,
     large: LARGE_TEXT,
     subsetSteps: 100,
+    earlySteps: 150,
     halfSteps: 75,
     l1: 3e-4,
     l2: 1e-2,
@@ -146,6 +149,7 @@ export const ENTROPY_TRAINING_PRESETS: Readonly<Record<PresetName, EntropyTraini
       small: { ...SMALL_TEXT, ...QUICK_SMALL },
       large: QUICK_LARGE,
       subsetSteps: 40,
+      earlySteps: 60,
       halfSteps: 30,
     },
     known: quickSource(SMALL.known),
@@ -180,6 +184,7 @@ export const ENTROPY_TRAINING_PRESETS: Readonly<Record<PresetName, EntropyTraini
       },
       large: { batchSize: 128, steps: 500_000, warmupSteps: 500 },
       subsetSteps: 10_000,
+      earlySteps: 15_000,
       halfSteps: 7500,
     },
     full: {

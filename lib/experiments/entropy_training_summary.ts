@@ -30,6 +30,8 @@ export type Outcome = Readonly<{
   /** The least held-out loss of all evaluations, and its step. */
   leastNats: number;
   leastStep: number;
+  /** The gap there. */
+  leastGapNats: number;
   /** At the end. */
   finalNats: number;
   trainNats: number;
@@ -47,6 +49,7 @@ export function outcomeOf(run: RunResult): Outcome {
   return {
     leastNats: least.heldOutNats,
     leastStep: least.step,
+    leastGapNats: least.heldOutNats - least.trainNats,
     finalNats: last.heldOutNats,
     trainNats: last.trainNats,
     gapNats: last.heldOutNats - last.trainNats,
@@ -60,7 +63,9 @@ export function armsOf(results: readonly RunResult[], family: string): ArmSummar
 
 /** The arms of a family that were trained on a small part of the data, evaluated on both sides. */
 export function smallDataArms(results: readonly RunResult[], family: string): ArmSummary[] {
-  return armsOf(results, family).filter(({ runs }) => gapPoints(runs[0]!).length > 0);
+  return armsOf(results, family).filter(({ arm, runs }) =>
+    arm !== trainingArm.subsetTeacher && gapPoints(runs[0]!).length > 0
+  );
 }
 
 /** An arm of a family, or an error that names it. */
@@ -72,6 +77,19 @@ export function trainedArm(
   const found = armsOf(results, family).find((one) => one.arm === arm);
   if (found === undefined) throw new RangeError(`no arm "${arm}" of ${family}`);
   return found;
+}
+
+/**
+ * Held-out losses at the step that is best for the mean of the other seeds, so that none is chosen
+ * on itself; of a single seed at its own.
+ */
+export function stoppedByOthers({ runs }: ArmSummary): number[] {
+  const curves = runs.map((run) => gapPoints(run).map(({ heldOutNats }) => heldOutNats));
+  return curves.map((own) => {
+    const others = curves.length === 1 ? curves : curves.filter((curve) => curve !== own);
+    const means = own.map((_, at) => mean(others.map((curve) => curve[at]!)));
+    return own[means.indexOf(Math.min(...means))]!;
+  });
 }
 
 /** A number of every run of an arm, seed by seed. */

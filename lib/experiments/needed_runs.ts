@@ -42,6 +42,13 @@ export function checkTeacher(
   if ("exact" in teacher) return checkExact(teacher.exact, data);
   for (const run of teacherRuns(teacher)) {
     checkEstimator(teacher.estimator, run.training.model, { padId });
+    const { trainWithout } = run.data as TrainSubset;
+    const { trainWindows } = data as TrainSubset;
+    if (trainWithout === undefined || trainWithout === trainWindows) continue;
+    throw new UserError(
+      `teacher (${run.family} ${run.arm}): expected a run without this one's ` +
+        `${trainWindows ?? "all"} training windows, found one without ${trainWithout} others`,
+    );
   }
   if (!("halves" in teacher)) return;
   for (const half of ["even", "odd"] as const) {

@@ -35,8 +35,8 @@ export type RatingOptions = Readonly<{
 
 /**
  * The data with a teacher's numbers as the windows' values, 0 where there is none: pads and first
- * tokens, which do not count. Training windows are as many as the run reads, at even distances: to
- * rate the others would be for nothing. Held-out windows get values where the model learns them.
+ * tokens, which do not count. Another run rates as many training windows as are read, at even
+ * distances: to rate the others would be for nothing. Held-out windows get values where the model learns them.
  *
  * @throws UserError when a teacher leaves out a token that counts.
  */
@@ -70,8 +70,8 @@ export async function withTeacher(
       (_, row) => (row % 2 === 0 ? ofEven : ofOdd)[row >> 1]!,
     );
   };
-  // Of halves all windows stay: a window's number says which of them has seen it.
-  const train = "halves" in teacher ? data.train : everyNth(data.train, steps * batchSize);
+  // Of halves a window's number says which of them has seen it, and exact values cost nothing.
+  const train = "run" in teacher ? everyNth(data.train, steps * batchSize) : data.train;
   const estimates = await rate(train);
   checkComplete(estimates, train);
   const transformed = (teacher.transforms ?? []).reduce(
@@ -122,7 +122,7 @@ function exactEstimates(
       if (name === "entropy") return entropyNats[t]!;
       if (name === "surprisal") return surprisalNats[t]!;
       // The first half, which is copied, is drawn uniformly, as a corrupted token is.
-      const isUniform = corrupted![t] === 1 || entropyNats[t] === entropyNats[0];
+      const isUniform = corrupted![t] === 1 || t < Math.ceil(contextLength / 2);
       return isUniform ? entropyNats[0]! : 0;
     };
     return Array.from({ length: contextLength }, (_, t) => t <= pads ? null : valueAt(t - pads));
