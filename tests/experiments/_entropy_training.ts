@@ -75,10 +75,17 @@ function recordsOf({ data, training, teacher }: RunSpec, made: MadeTraining): Ru
 /** Notebook 06 with three seeds and runs of 100 steps on small data. */
 const { text, known, copy, ...others } = ENTROPY_TRAINING_PRESETS.small;
 const STEPS = 100;
+export const EARLY_STEPS = 60;
 export const PRESET = {
   ...others,
   seeds: [2, 3, 4],
-  text: { ...text, small: { ...text.small, steps: STEPS } },
+  text: {
+    ...text,
+    small: { ...text.small, steps: STEPS },
+    subsetSteps: 40,
+    earlySteps: EARLY_STEPS,
+    halfSteps: 30,
+  },
   known: { ...known, small: { ...known.small, steps: STEPS } },
   copy: { ...copy, small: { ...copy.small, steps: STEPS } },
 };

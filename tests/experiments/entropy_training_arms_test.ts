@@ -55,11 +55,14 @@ function treatmentsOf(
     text: {
       "teacher, all data": {},
       "teacher, the other text": {},
-      "plain, few steps": {},
+      "teacher, the subset": {},
       plain: {},
+      "plain, few steps": {},
       "plain, dropout": { attentionDropout: dropout },
       "|CE − e|": towards(ALL_DATA),
       "|CE − e|, dropout": { ...towards(ALL_DATA), attentionDropout: dropout },
+      "|CE − e|, scale 1": { objective: { form: "absolute", scale: 1 }, teacher: ALL_DATA },
+      "e of another seed's teacher": towards(ALL_DATA),
       "flooding at mean e": {
         objective: { form: "flooding" },
         teacher: by("teacher, all data", "loss", "mean"),
@@ -71,7 +74,10 @@ function treatmentsOf(
       "e from the other text, predictive entropy": towards(
         by("teacher, the other text", "predictive-entropy"),
       ),
-      "e from the subset": towards(by("plain, few steps", "loss")),
+      "e from the subset": towards(by("teacher, the subset", "loss")),
+      "e from the subset, predictive entropy": towards(
+        by("teacher, the subset", "predictive-entropy"),
+      ),
       "e cross-fitted": towards({
         halves: { even: "teacher, even half", odd: "teacher, odd half" },
         estimator: "loss",
@@ -178,11 +184,12 @@ for (const name of PRESETS) {
   const families = Map.groupBy(specs, ({ family }) => family);
   const benches = benchesOf(preset);
   const idOf = (spec: RunSpec) => runId(spec, "key");
-  /** Teachers that read the small part alone stop early. */
+  /** Teachers that read the small part alone stop early, and so does one plain arm. */
   const stepsOf = ({ family, arm }: RunSpec, steps: number) => {
     if (family !== "text") return steps;
     if (/^teacher, (even|odd) half$/.test(arm)) return text.halfSteps;
-    return arm === "plain, few steps" ? text.subsetSteps : steps;
+    if (arm === "teacher, the subset") return text.subsetSteps;
+    return arm === "plain, few steps" ? text.earlySteps : steps;
   };
 
   /** Fails unless the run is of its family's data and sizes. */
@@ -228,15 +235,17 @@ for (const name of PRESETS) {
     }
   });
 
-  Deno.test(`entropyTrainingSpecs() of ${name}: no run twice, but that E23's plain one teaches`, () => {
+  Deno.test(`entropyTrainingSpecs() of ${name}: no run twice but plain E23, and a lone seed's other teacher`, () => {
     const byId = Map.groupBy(specs, idOf);
     const doubles = [...byId.values()].filter((runs) => runs.length > 1);
-    assert.deepEqual(
-      doubles.map((runs) => runs.map(({ family, arm }) => `${family}, ${arm}`)),
-      name === "paper"
-        ? []
-        : seeds.map(() => ["text, teacher, all data", "all of the text, plain"]),
-    );
+    const isPlainTeacher = name !== "paper";
+    const isLoneSeed = name === "quick";
+    assert.deepEqual(doubles.map((runs) => runs.map(({ family, arm }) => `${family}, ${arm}`)), [
+      ...isPlainTeacher
+        ? seeds.map(() => ["text, teacher, all data", "all of the text, plain"])
+        : [],
+      ...isLoneSeed ? [["text, |CE − e|", "text, e of another seed's teacher"]] : [],
+    ]);
   });
 
   Deno.test(`entropyTrainingSpecs() of ${name}: loss forms, remedies and teachers`, () => {
@@ -303,11 +312,14 @@ for (const name of PRESETS) {
     }
   });
 
-  Deno.test(`entropyTrainingSpecs() of ${name}: teachers are of the same seed, trained before`, () => {
+  Deno.test(`entropyTrainingSpecs() of ${name}: teachers are of the same seed but in one arm, trained before`, () => {
     const ids = specs.map(idOf);
     specs.forEach(({ family, arm, teacher, training }, i) => {
       for (const run of teacherRuns(teacher)) {
-        assert.equal(run.training.seed, training.seed, arm);
+        const place = seeds.indexOf(training.seed);
+        const isOther = arm === "e of another seed's teacher";
+        const seed = isOther ? [...seeds.slice(1), seeds[0]!][place] : training.seed;
+        assert.equal(run.training.seed, seed, arm);
         if ("halves" in teacher!) continue;
         const at = ids.indexOf(idOf(run));
         assert.ok(0 <= at && at < i, `${family}, ${arm}`);
@@ -344,7 +356,7 @@ for (const name of PRESETS) {
       assertOfFamily(even, "even");
       assertOfFamily(odd, "odd");
       const whole = specs.find((spec) =>
-        spec.arm === "plain, few steps" && spec.training.seed === seed
+        spec.arm === "teacher, the subset" && spec.training.seed === seed
       )!;
       for (const half of [even, odd]) {
         const schedule = { ...whole.training.schedule, steps: text.halfSteps };

@@ -47,6 +47,7 @@ Deno.test("controlTable() sets arms against stopped plain training, and |CE − 
     gain("never read", "e from the other text"),
     gain("uncertainty", "e from the other text, predictive entropy"),
     gain("read nothing else", "e from the subset"),
+    gain("uncertainty", "e from the subset, predictive entropy"),
     gain("have not read", "e cross-fitted"),
     gain("one e", "e constant"),
     gain("flooding", "flooding at mean e"),
@@ -56,6 +57,8 @@ Deno.test("controlTable() sets arms against stopped plain training, and |CE − 
     gain("L2", "L2 penalty"),
     without("which token", "e shuffled"),
     without("pushed back up", "max(CE, e)"),
+    without("factor 2.5", "|CE − e|, scale 1"),
+    without("start alike", "e of another seed's teacher"),
     without("uncertainty", "e predictive entropy"),
   ];
   for (const count of [seeds.length, 1]) {

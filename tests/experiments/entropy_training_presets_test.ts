@@ -31,9 +31,11 @@ Deno.test("presets of training towards entropies read the small part again and a
       assert.ok(large.steps * large.batchSize > 10 * trainWindows, name);
     }
     // To learn the small part by heart takes longer than its teachers have.
-    const { subsetSteps, halfSteps, small } = text;
+    const { subsetSteps, earlySteps, halfSteps, small } = text;
     assert.ok(small.warmupSteps < halfSteps && halfSteps < subsetSteps, name);
     assert.ok(small.warmupSteps < subsetSteps && subsetSteps <= small.steps / 3, name);
+    // So does the plain training whose learning rate comes down in time.
+    assert.ok(subsetSteps < earlySteps && earlySteps <= small.steps / 2, name);
   }
 });
 

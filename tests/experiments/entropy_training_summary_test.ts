@@ -13,6 +13,7 @@ import {
   outcomeTable,
   signed,
   smallDataArms,
+  stoppedByOthers,
   trainedArm,
   weightTable,
 } from "../../lib/experiments/entropy_training_summary.ts";
@@ -20,6 +21,7 @@ import type { RunResult } from "../../lib/experiments/run.ts";
 import { mean } from "../../lib/measure/mod.ts";
 import { createRandom } from "../../lib/random.ts";
 import {
+  EARLY_STEPS,
   firstSeed,
   halfWidth,
   type MadePoint,
@@ -35,11 +37,13 @@ import { assertNear } from "./_made_runs.ts";
 const { seeds } = PRESET;
 const places = [...seeds.keys()];
 const TEXT_ARMS = [
-  "plain, few steps",
   "plain",
+  "plain, few steps",
   "plain, dropout",
   "|CE − e|",
   "|CE − e|, dropout",
+  "|CE − e|, scale 1",
+  "e of another seed's teacher",
   "flooding at mean e",
   "e constant",
   "e shuffled",
@@ -47,6 +51,7 @@ const TEXT_ARMS = [
   "e from the other text",
   "e from the other text, predictive entropy",
   "e from the subset",
+  "e from the subset, predictive entropy",
   "e cross-fitted",
   "max(CE, e)",
   "label smoothing",
@@ -98,8 +103,11 @@ const minus = (a: readonly number[], b: readonly number[]) => a.map((value, i) =
 
 const bounded = (values: readonly number[]) =>
   `${mean(values).toFixed(3)} ± ${halfWidth(values).toFixed(3)}`;
-/** The steps of the least of four evaluations in 100 steps. */
-const stepsOf = (arm: string) => arm === "plain" ? [50, 50, 50] : [50, 75, 50];
+/** The steps of the least of four evaluations in 100 steps, or in fewer. */
+const stepsOf = (arm: string) => {
+  const shares = arm === "plain" ? [0.5, 0.5, 0.5] : [0.5, 0.75, 0.5];
+  return shares.map((share) => share * (arm === "plain, few steps" ? EARLY_STEPS : 100));
+};
 
 /** A run on small data with these evaluations at steps 25, 50 … */
 function curve(points: readonly MadePoint[]): RunResult {
@@ -128,18 +136,20 @@ Deno.test("gapPoints() are the evaluations of both sides, and of runs with one s
   assert.deepEqual(gapPoints(teacher!), []);
 });
 
-Deno.test("outcomeOf() is the least held-out loss and where, losses and gap at the end", () => {
+Deno.test("outcomeOf() is the least held-out loss, where and its gap, losses and gap at the end", () => {
   assert.deepEqual(outcomeOf(curve(OVERFITTING)), {
     leastNats: 3,
     leastStep: 50,
+    leastGapNats: 1,
     finalNats: 4,
     trainNats: 1,
     gapNats: 3,
   });
   // Of equal ones the first: nobody trains on for nothing.
   const flat: MadePoint[] = [[3, 3], [2, 2.5], [1, 2.5]];
-  const { leastStep, gapNats } = outcomeOf(curve(flat));
+  const { leastStep, leastGapNats, gapNats } = outcomeOf(curve(flat));
   assertNear(leastStep, 200 / 3, "step");
+  assert.equal(leastGapNats, 0.5);
   assert.equal(gapNats, 1.5);
 });
 
@@ -153,10 +163,10 @@ Deno.test("outcomeOf() names a run that did not evaluate its training windows", 
   );
 });
 
-Deno.test("smallDataArms() are a family's arms but teachers of more data, in the order of the runs", () => {
+Deno.test("smallDataArms() are a family's arms but teachers, in the order of the runs", () => {
   assert.deepEqual(
     armsOf(RESULTS, "text").map(({ arm }) => arm),
-    ["teacher, all data", "teacher, the other text", ...TEXT_ARMS],
+    ["teacher, all data", "teacher, the other text", "teacher, the subset", ...TEXT_ARMS],
   );
   assert.deepEqual(smallDataArms(RESULTS, "text").map(({ arm }) => arm), TEXT_ARMS);
   assert.deepEqual(smallDataArms(RESULTS, "all of the text"), []);
@@ -177,6 +187,18 @@ Deno.test("trainedArm() is of its family, whatever its layout, and named where t
     (error) =>
       error instanceof RangeError && error.message.startsWith('no arm "CE·[CE > e]" of text'),
   );
+});
+
+Deno.test("stoppedByOthers() are losses where the mean of the other seeds' is least", () => {
+  const heldOut = (...nats: readonly number[]) => nats.map((nat): MadePoint => [1, nat]);
+  const curves = [heldOut(5, 3, 2, 4), heldOut(5, 2, 3.5, 4), heldOut(5, 2.5, 2.75, 1)];
+  // Means of the others: 5, 2.25, 3.125, 2.5; 5, 2.75, 2.375, 2.5; 5, 2.5, 2.75, 4.
+  assert.deepEqual(stoppedByOthers(armOf(...curves)), [3, 3.5, 2.5]);
+  assert.deepEqual(stoppedByOthers(armOf(...curves.slice(0, 2))), [3, 3.5]);
+  // Of equal ones the first.
+  assert.deepEqual(stoppedByOthers(armOf(heldOut(5, 4, 3), heldOut(5, 2, 2))), [4, 2]);
+  // A single seed has no others.
+  assert.deepEqual(stoppedByOthers(armOf(curves[0]!)), [2]);
 });
 
 Deno.test("outcomes() are one number of an outcome, seed by seed", () => {

@@ -156,6 +156,34 @@ Deno.test("checkTeacher() wants halves that are parts of the run's own training 
   assert.match(refusal(byHalves("predictive-entropy")), /^predictive-entropy: .* augmented; /);
 });
 
+Deno.test("checkTeacher() wants a teacher without training windows to be without the run's own", () => {
+  const clm = tinySpec("", "clm");
+  const check = (trainWithout?: number, trainWindows?: number) => () =>
+    checkTeacher({
+      ...withData(comparing(clm, { form: "signed" }), trainWindows ? { trainWindows } : {}),
+      teacher: {
+        run: withData(clm, trainWithout ? { trainWithout } : {}),
+        estimator: "loss",
+      },
+    }, DATA);
+  for (const [trainWithout, trainWindows] of [[], [undefined, 9], [9, 9]]) {
+    check(trainWithout, trainWindows)();
+  }
+  for (
+    const [trainWithout, trainWindows, own] of [[9, 8, "8"], [8, 9, "9"], [
+      9,
+      undefined,
+      "all",
+    ]] as const
+  ) {
+    assert.equal(
+      refusal(check(trainWithout, trainWindows)),
+      `teacher (mixer clm): expected a run without this one's ${own} training windows, found one ` +
+        `without ${trainWithout} others`,
+    );
+  }
+});
+
 Deno.test("checkTeacher() knows which sources have which exact numbers", () => {
   const sizes = { layout: "packed", contextLength: 8, heldOutWindows: 4 } as const;
   const extent = { length: 400, seed: 1 };

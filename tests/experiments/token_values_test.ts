@@ -389,6 +389,11 @@ const BY_HAND: Readonly<
     "entropy",
     (_, t) => t < 4 ? Math.log(4) : -0.625 * Math.log(0.625) - 3 * 0.125 * Math.log(0.125),
   ],
+  "what is corrupted of a copy, its second half as uncertain as the first": [
+    { ...COPY, corruption: 1 },
+    "corruption",
+    (ids, t) => t < 4 || ids[t] !== ids[t - 4] ? Math.log(4) : 0,
+  ],
   "what is corrupted of a copy": [
     COPY,
     "corruption",
@@ -404,7 +409,9 @@ for (const [name, [source, exact, byHand]] of Object.entries(BY_HAND)) {
         // Seven tokens: the first four are said, the other three say it again.
         const data = sourceData(source, { layout, contextLength: 7, heldOutWindows: 4 });
         const all = await prepareData(data, { cacheFolder: folder });
-        const training = { ...CONFIG, schedule: { ...CONFIG.schedule, steps: 100 } };
+        // Two steps read fewer windows than there are, but all have exact values.
+        const training = { ...CONFIG, schedule: { ...CONFIG.schedule, steps: 2 } };
+        assert.ok(2 * CONFIG.batchSize < all.training.train.count);
         const { data: rated, loaded } = await rate(folder, { exact }, all, training);
         assert.deepEqual(loaded, []);
         assert.equal(rated.heldOut, all.training.heldOut);
