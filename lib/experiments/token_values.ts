@@ -36,7 +36,8 @@ export type RatingOptions = Readonly<{
 /**
  * The data with a teacher's numbers as the windows' values, 0 where there is none: pads and first
  * tokens, which do not count. Another run rates as many training windows as are read, at even
- * distances: to rate the others would be for nothing. Held-out windows get values where the model learns them.
+ * distances: to rate the others would be for nothing. Held-out windows get values where the model
+ * learns them.
  *
  * @throws UserError when a teacher leaves out a token that counts.
  */
