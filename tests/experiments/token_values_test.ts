@@ -412,7 +412,7 @@ for (const [name, [source, exact, byHand]] of Object.entries(BY_HAND)) {
         // Two steps read fewer windows than there are, but all have exact values.
         const training = { ...CONFIG, schedule: { ...CONFIG.schedule, steps: 2 } };
         assert.ok(2 * CONFIG.batchSize < all.training.train.count);
-        const { data: rated, loaded } = await rate(folder, { exact }, all, training);
+        const { data: rated, meanValue, loaded } = await rate(folder, { exact }, all, training);
         assert.deepEqual(loaded, []);
         assert.equal(rated.heldOut, all.training.heldOut);
         const { values, ...rest } = rated.train;
@@ -424,8 +424,11 @@ for (const [name, [source, exact, byHand]] of Object.entries(BY_HAND)) {
           const own = [...ids.subarray(7 * (row + 1) - real, 7 * (row + 1))];
           const expected = own.slice(1).map((_, at) => byHand(own, at + 1));
           assertClose(found[row]!, expected, 1e-6, `window ${row}`);
-          assert.ok(values!.subarray(7 * row, 7 * (row + 1) - real).every((value) => value === 0));
+          const unscored = values!.subarray(7 * row, 7 * (row + 1) - real + 1);
+          assert.ok(unscored.every((value) => value === 0), "pads and the first token");
         }
+        const mean = found.flat().reduce((sum, value) => sum + value, 0) / found.flat().length;
+        assertClose([meanValue], [mean], 1e-6, "mean");
         const isPadded = realTokens.some((real) => real < 7);
         assert.equal(isPadded, layout === "padded");
         assert.ok(new Set(found.flat().map((value) => value.toFixed(4))).size > 1);
