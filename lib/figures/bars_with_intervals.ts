@@ -65,7 +65,7 @@ export function barsWithIntervals(rows: readonly BarRow[], options: BarOptions):
       return row;
     });
     const values = bars.map((bar) => bar?.value ?? null);
-    const names = groups.map((group) => wrapped(group, 18));
+    const names = groups.map((group) => wrapped(group, horizontal ? 44 : 18));
     const { colour, isControl } = styles.get(arm)!;
     const error = errorBars(bars, title, arm);
     return {

@@ -35,6 +35,19 @@ Deno.test("barsWithIntervals() swaps axes when horizontal", () => {
   assert.equal(figure.layout.xaxis!.title.text, options.valueTitle);
 });
 
+Deno.test("barsWithIntervals() keeps long names on one line where there is room", () => {
+  const long = [{ group: "the other text, predictive entropy", arm: "CLM", value: 1 }];
+  const names = (["horizontal", "vertical"] as const).map((orientation) => {
+    const [bar] = barsWithIntervals(long, { ...options, orientation }).data;
+    assert.ok(bar?.type === "bar");
+    return orientation === "horizontal" ? bar.y : bar.x;
+  });
+  assert.deepEqual(names, [
+    ["the other text, predictive entropy"],
+    ["the other text,<br>predictive entropy"],
+  ]);
+});
+
 Deno.test("barsWithIntervals() says in words what the bars are", () => {
   const { altText, layout } = barsWithIntervals(rows, options);
   assert.match(altText, /int8, CLM: 4\.4 \(4\.3 to 4\.6\)/);
