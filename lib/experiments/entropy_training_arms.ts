@@ -184,11 +184,13 @@ function textSpecs(
       `teacher, ${trainHalf} half`,
     );
   const [even, odd] = [half("even"), half("odd")];
-  const byTeacher = (rest: Pick<Teacher, "transforms"> = {}) => (seed: number): Teacher => ({
-    run: ofSeed(teachers, seed),
-    estimator: "loss",
-    ...rest,
-  });
+  const by = (
+    raters: readonly RunSpec[],
+    estimator: "loss" | "predictive-entropy",
+    rest: Pick<Teacher, "transforms"> = {},
+  ) =>
+  (seed: number): Teacher => ({ run: ofSeed(raters, seed), estimator, ...rest });
+  const teacher = by(teachers, "loss");
   const penalized = (penalties: Penalties) => ({ loss: { penalties } });
   const absolute = (teacher: (seed: number) => Teacher): Treatment => ({
     loss: { objective: ABSOLUTE },
@@ -201,47 +203,44 @@ function textSpecs(
     ...run(trainingArm.plain),
     ...smallRuns(family, data, fewer(earlySteps), seeds)(trainingArm.early),
     ...run(trainingArm.dropout, { loss: { attentionDropout: dropout } }),
-    ...run(trainingArm.entropy, absolute(byTeacher())),
+    ...run(trainingArm.entropy, absolute(teacher)),
     ...run(trainingArm.entropyDropout, {
       loss: { objective: ABSOLUTE, attentionDropout: dropout },
-      teacher: byTeacher(),
+      teacher,
     }),
     ...run(trainingArm.unscaled, {
       loss: { objective: { form: "absolute", scale: 1 } },
-      teacher: byTeacher(),
+      teacher,
     }),
     ...run(
       trainingArm.otherSeed,
-      absolute((seed) => byTeacher()(seeds[(seeds.indexOf(seed) + 1) % seeds.length]!)),
+      absolute((seed) => teacher(seeds[(seeds.indexOf(seed) + 1) % seeds.length]!)),
     ),
     ...run(trainingArm.flooding, {
       loss: { objective: { form: "flooding" } },
-      teacher: byTeacher({ transforms: ["mean"] }),
+      teacher: by(teachers, "loss", { transforms: ["mean"] }),
     }),
-    ...run(trainingArm.constant, absolute(byTeacher({ transforms: ["mean"] }))),
-    ...run(trainingArm.shuffled, absolute(byTeacher({ transforms: ["shuffled"] }))),
+    ...run(trainingArm.constant, absolute(by(teachers, "loss", { transforms: ["mean"] }))),
+    ...run(trainingArm.shuffled, absolute(by(teachers, "loss", { transforms: ["shuffled"] }))),
     ...run(
       trainingArm.predictive,
-      absolute((seed) => ({ run: ofSeed(teachers, seed), estimator: "predictive-entropy" })),
+      absolute(by(teachers, "predictive-entropy")),
     ),
     ...run(
       trainingArm.rest,
-      absolute((seed) => ({ run: ofSeed(others, seed), estimator: "loss" })),
+      absolute(by(others, "loss")),
     ),
     ...run(
       trainingArm.restPredictive,
-      absolute((seed) => ({ run: ofSeed(others, seed), estimator: "predictive-entropy" })),
+      absolute(by(others, "predictive-entropy")),
     ),
     ...run(
       trainingArm.subset,
-      absolute((seed) => ({ run: ofSeed(subsetTeachers, seed), estimator: "loss" })),
+      absolute(by(subsetTeachers, "loss")),
     ),
     ...run(
       trainingArm.subsetPredictive,
-      absolute((seed) => ({
-        run: ofSeed(subsetTeachers, seed),
-        estimator: "predictive-entropy",
-      })),
+      absolute(by(subsetTeachers, "predictive-entropy")),
     ),
     ...run(
       trainingArm.crossFitted,
@@ -252,7 +251,7 @@ function textSpecs(
     ),
     ...run(trainingArm.oneSided, {
       loss: { objective: { form: "one-sided" } },
-      teacher: byTeacher(),
+      teacher,
     }),
     ...run(trainingArm.smoothing, smoothed(smoothing)),
     ...run(trainingArm.l1, penalized({ l1 })),

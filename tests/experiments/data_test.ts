@@ -21,6 +21,7 @@ import {
   sourceSequences,
   type Windows,
 } from "../../lib/text/mod.ts";
+import { refusalOf } from "../_refusal.ts";
 import { withFiles } from "../text/_temporary.ts";
 import { tinyCorpus } from "./_tiny.ts";
 
@@ -229,16 +230,6 @@ async function assertTrainSubsets(
       "trainWithout: expected no trainWindows and trainHalf beside it",
     );
   }
-}
-
-async function refusalOf(failing: Promise<unknown>): Promise<string> {
-  try {
-    await failing;
-  } catch (error) {
-    assert.ok(error instanceof UserError, String(error));
-    return error.message;
-  }
-  assert.fail("expected an error");
 }
 
 for (const layout of ["packed", "padded"] as const) {

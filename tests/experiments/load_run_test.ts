@@ -1,20 +1,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { disposeTree, memory } from "../../lib/engine/mod.ts";
-import { UserError } from "../../lib/errors.ts";
 import { findRun, findTrainedRun, loadRun, publishRun } from "../../lib/experiments/mod.ts";
+import { refusalOf } from "../_refusal.ts";
 import { onEveryBackend } from "../_backends.ts";
 import { livelyModel } from "../models/_tiny.ts";
 import { withFiles } from "../text/_temporary.ts";
 import { valuesOf } from "../train/_tiny_training.ts";
 import { foldersIn, models, storeTextRun, tokenizer } from "./_text_runs.ts";
-
-async function refusalOf(promise: Promise<unknown>): Promise<string> {
-  const error = await promise.then(() => assert.fail("expected an error"), (error) => error);
-  assert.ok(error instanceof UserError, String(error));
-  assert.doesNotMatch(error.message, /\n/);
-  return error.message;
-}
 
 onEveryBackend(
   "loadRun() gives model, tokenizer and configuration by folder and by id",

@@ -12,6 +12,7 @@ import {
   type TextEntropyOptions,
 } from "../../lib/experiments/mod.ts";
 import { trainTokenizer } from "../../lib/tokenizer/mod.ts";
+import { refusalOf } from "../_refusal.ts";
 import { onEveryBackend } from "../_backends.ts";
 import { withFiles } from "../text/_temporary.ts";
 import {
@@ -24,13 +25,6 @@ import {
   tokenizer,
   VOCABULARY,
 } from "./_text_runs.ts";
-
-async function refusalOf(promise: Promise<unknown>): Promise<string> {
-  const error = await promise.then(() => assert.fail("expected an error"), (error) => error);
-  assert.ok(error instanceof UserError, String(error));
-  assert.doesNotMatch(error.message, /\n/);
-  return error.message;
-}
 
 Deno.test("defaultEstimator() gives nats, or says why there are none", () => {
   const { padId } = tokenizer;

@@ -8,7 +8,6 @@ import {
   type WindowEstimates,
   writeEntropies,
 } from "../../lib/entropy/mod.ts";
-import { UserError } from "../../lib/errors.ts";
 import {
   prepareData,
   type PreparedData,
@@ -23,6 +22,7 @@ import { initModel } from "../../lib/models/mod.ts";
 import { createRandom } from "../../lib/random.ts";
 import type { Source, Windows } from "../../lib/text/mod.ts";
 import type { TrainingConfig, TrainingData } from "../../lib/train/mod.ts";
+import { refusalOf } from "../_refusal.ts";
 import { assertClose } from "../_numbers.ts";
 import { withFiles } from "../text/_temporary.ts";
 import {
@@ -122,16 +122,6 @@ function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-async function refusal(failing: Promise<unknown>): Promise<string> {
-  try {
-    await failing;
-  } catch (error) {
-    assert.ok(error instanceof UserError, String(error));
-    return error.message;
-  }
-  assert.fail("expected an error");
-}
-
 for (const [name, data] of Object.entries({ packed: DATA, padded: PADDED })) {
   Deno.test(`withTeacher() gives ${name} training windows a run's estimates, 0 where there is none`, () =>
     withFiles({}, async (folder) => {
@@ -222,7 +212,7 @@ Deno.test("withTeacher() frees a teacher that fails", () =>
   withFiles({}, async (folder) => {
     const before = memory().numTensors;
     const teacher: Teacher = { run: RUN, estimator: "pad-shift" };
-    assert.match(await refusal(rate(folder, teacher, DATA)), /^pad-shift: /);
+    assert.match(await refusalOf(rate(folder, teacher, DATA)), /^pad-shift: /);
     assert.equal(memory().numTensors, before);
   }));
 
@@ -241,7 +231,7 @@ for (
       );
       await writeEntropies(folder, key, data.train, estimates);
       assert.equal(
-        await refusal(rate(folder, TEACHER, data)),
+        await refusalOf(rate(folder, TEACHER, data)),
         "teacher: expected an estimate of every token that follows another, found none of token " +
           `${position} of training window ${row}; use an estimator that rates every token`,
       );
@@ -334,7 +324,7 @@ const WEIGHT: TrainingConfig = { ...CONFIG, objective: { form: "weight" } };
 Deno.test("withTeacher() gives the weight form numbers from 0 to 1 alone", () =>
   withFiles({}, async (folder) => {
     assert.match(
-      await refusal(rate(folder, TEACHER, DATA, WEIGHT)),
+      await refusalOf(rate(folder, TEACHER, DATA, WEIGHT)),
       /^objective weight: expected estimates from 0 to 1, found \d+\.\d+; add "min-max" to the teacher's transforms$/,
     );
     const scaled = { ...TEACHER, transforms: ["min-max"] } as const;
@@ -354,7 +344,10 @@ Deno.test("withTeacher() gives the weight form numbers from 0 to 1 alone", () =>
       await writeEntropies(path, key, DATA.train, estimates);
       const rating = rate(path, { run: EVEN, estimator: "loss" }, DATA, WEIGHT);
       if (isAllowed) await rating;
-      else assert.match(await refusal(rating), /^objective weight: expected estimates from 0 to 1/);
+      else {assert.match(
+          await refusalOf(rating),
+          /^objective weight: expected estimates from 0 to 1/,
+        );}
       // Other forms take any number.
       await rate(path, { run: EVEN, estimator: "loss" }, DATA);
     }
