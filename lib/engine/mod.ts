@@ -13,6 +13,7 @@ export { EngineError } from "./_binding.ts";
 export { type Compiler, jit, type JitOptions, type Jitted } from "./jit.ts";
 export { randomUniform } from "./noise.ts";
 export * from "./ops.ts";
+export { roundMantissa } from "./rounding.ts";
 export * from "./tensor.ts";
 export {
   countElements,

@@ -27,6 +27,27 @@ function withGradient(
 }
 
 /**
+ * A function whose own gradient is zero or missing, such as rounding, with the straight-through
+ * gradient: what comes back goes on as if the function were not there.
+ *
+ * @param passes 1 where the gradient goes through and 0 where it stops; everywhere by default.
+ */
+export function straightThrough(
+  x: Tensor,
+  forward: (x: Tensor) => Tensor,
+  passes?: (x: Tensor) => Tensor,
+): Tensor {
+  return withGradient(
+    ([x], save) => {
+      if (passes !== undefined) save([passes(x!)]);
+      return forward(x!);
+    },
+    (dy, [mask]) => [mask === undefined ? dy : tf.mul(dy, mask)],
+    [x],
+  );
+}
+
+/**
  * Matrix product over the last two axes, with leading batch axes equal. TensorFlow.js' own, except
  * on wasm, whose fast kernel takes a single untransposed product only.
  */

@@ -31,6 +31,8 @@ export type Arm = Readonly<{
   teacher?: (seed: number) => Teacher;
   /** How what it descends on differs from the plain loss. */
   loss?: LossOptions;
+  /** What is rounded once a run has ended. */
+  rounding?: RunSpec["rounding"];
   /** What is estimated with the run of a seed. */
   estimates?: (seed: number) => NonNullable<RunSpec["estimates"]>;
 }>;
@@ -58,6 +60,7 @@ export function seedSpecs(
     },
     ...(needed.frozenEncoder && { frozenEncoder: needed.frozenEncoder(seed) }),
     ...(needed.teacher && { teacher: needed.teacher(seed) }),
+    ...(needed.rounding && { rounding: needed.rounding }),
     ...(needed.estimates && { estimates: needed.estimates(seed) }),
   }));
 }

@@ -22,6 +22,7 @@ import {
 import { type DataSpec, prepareData, type PreparedData } from "./data.ts";
 import { measureEmbedding, measureFullWindows, measureSource } from "./measurements.ts";
 import { gitCommit } from "./provenance.ts";
+import { measureRounding } from "./rounding_records.ts";
 import { neededRuns, runId, type RunSpec } from "./run_spec.ts";
 import { checkNeededRun, checkTeacher, loadNeeded } from "./needed_runs.ts";
 import {
@@ -100,11 +101,11 @@ export async function runAll(
   try {
     for (const { spec, prepared, id, stored } of planned) {
       if (stored !== null || trained.has(id)) continue;
-      const { model, optimizer, batchSize, schedule, objective, attentionDropout, penalties } =
-        spec.training;
+      const { model, optimizer, batchSize, schedule, ...training } = spec.training;
       const { padId } = prepared.training;
       const isFrozen = spec.frozenEncoder !== undefined;
-      const loss = [objective, attentionDropout, penalties];
+      const { objective, attentionDropout, qat, penalties } = training;
+      const loss = [objective, attentionDropout, qat, penalties];
       const key = JSON.stringify(
         [model, isFrozen, optimizer, batchSize, padId, schedule.steps, loss],
       );
@@ -268,6 +269,7 @@ async function trainRun(
           : [{ type: "measurement", what: "token values", meanValue } as const],
         ...await measureFullWindows(programs.evaluator, params, data, batchSize),
         ...await measureEmbedding(config, params, data, { batchSize, quantizedBits }),
+        ...await measureRounding(estimated, data, spec),
         ...await measureTokens(spec, estimated, { ...prepared, ...needed, heldOut: data.heldOut }),
       ];
       const weights = await formatWeights(session);

@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { embeddingSize, type ModelConfig } from "../models/mod.ts";
 import type { EstimatorName } from "../entropy/mod.ts";
+import type { Condition, Site } from "../measure/mod.ts";
 import type { TrainingConfig } from "../train/mod.ts";
 import type { CorpusData, DataSpec } from "./data.ts";
 
@@ -48,6 +49,15 @@ export type RunSpec = Readonly<{
   /** The run whose trained encoder the model takes over and leaves as it is (paper §2.7). */
   frozenEncoder?: RunSpec;
   teacher?: Teacher;
+  /** What is rounded once the run has ended (paper §6.1). */
+  rounding?: Readonly<{
+    /** Losses with some modules rounded. */
+    conditions?: readonly Condition[];
+    /** A loss for every module and site that a quantization applies to. */
+    sweep?: Readonly<{ quantization: string; sites: readonly Site[] }>;
+    /** Modules whose activations are described. */
+    activations?: readonly string[];
+  }>;
   /** Estimates per token that are made once the run has ended. */
   estimates?: Readonly<{
     /** How many held-out windows, all without padding. */
@@ -87,7 +97,8 @@ export const TRAINING_VERSION = 1;
  * numbers. Labels (`arm`, `family`) are not part of it: equal runs of two notebooks are one.
  */
 export function runId(spec: RunSpec, corpusKey: string): string {
-  const { data, training, quantizedBits, frozenEncoder: source, teacher, estimates } = spec;
+  const { data, training, quantizedBits, frozenEncoder: source, teacher, rounding, estimates } =
+    spec;
   const idOf = (run: RunSpec) => runId(run, corpusKey);
   const content = JSON.stringify(sorted({
     version: TRAINING_VERSION,
@@ -97,6 +108,7 @@ export function runId(spec: RunSpec, corpusKey: string): string {
     quantizedBits,
     ...(source && { frozenEncoder: idOf(source) }),
     ...(teacher && { teacher: { ...teacher, ...teacherIds(teacher, idOf) } }),
+    ...(rounding && { rounding }),
     ...(estimates && {
       estimates: {
         ...estimates,

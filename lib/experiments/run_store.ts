@@ -18,10 +18,11 @@ import { checkModelConfig } from "../models/mod.ts";
 import { parseTokenizer, type Tokenizer } from "../tokenizer/mod.ts";
 import type { Session, TrainingRecord } from "../train/mod.ts";
 import type { MeasurementRecord } from "./measurements.ts";
+import type { RoundingRecord } from "./rounding_records.ts";
 import type { RunSpec } from "./run_spec.ts";
 import type { EstimatesRecord } from "./token_estimates.ts";
 
-export type RunRecord = TrainingRecord | MeasurementRecord | EstimatesRecord;
+export type RunRecord = TrainingRecord | MeasurementRecord | RoundingRecord | EstimatesRecord;
 
 export type RunConfig = Readonly<{
   id: string;

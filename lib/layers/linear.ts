@@ -1,5 +1,6 @@
 import { add, matMul, reshape, type Tensor } from "../engine/mod.ts";
 import type { Random } from "../random.ts";
+import { hookedInput, hookedOutput } from "./hooks.ts";
 import { initUniform } from "./init.ts";
 
 /** `y = x W (+ b)`: weight `[in, out]` (transposed with respect to PyTorch), bias `[out]`. */
@@ -21,7 +22,7 @@ export function initLinear(
 /** x `[…, in]` → `[…, out]`. */
 export function linear(layer: Linear, x: Tensor): Tensor {
   const [inputWidth, outputWidth] = layer.weight.shape as [number, number];
-  const product = matMul(reshape(x, [-1, inputWidth]), layer.weight);
+  const product = matMul(reshape(hookedInput(layer, x), [-1, inputWidth]), layer.weight);
   const y = layer.bias === undefined ? product : add(product, layer.bias);
-  return reshape(y, [...x.shape.slice(0, -1), outputWidth]);
+  return hookedOutput(layer, reshape(y, [...x.shape.slice(0, -1), outputWidth]));
 }

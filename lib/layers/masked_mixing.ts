@@ -19,6 +19,7 @@ import {
   zeros,
 } from "../engine/mod.ts";
 import type { Random } from "../random.ts";
+import { hookedInput, hookedOutput } from "./hooks.ts";
 import { initUniform } from "./init.ts";
 import { initLinear, type Linear, linear } from "./linear.ts";
 
@@ -57,9 +58,10 @@ export function causalMask(contextLength: number): Tensor {
 export function maskedMixing(layer: MaskedMixing, maskTT: Tensor | null, xTBD: Tensor): Tensor {
   const [contextLength, batch, width] = xTBD.shape as [number, number, number];
   const kernelSize = layer.weight.shape[1]! / contextLength;
-  const tapsSR = reshape(stackTaps(xTBD, kernelSize), [-1, batch * width]);
+  const tapsSR = reshape(stackTaps(hookedInput(layer, xTBD), kernelSize), [-1, batch * width]);
   const mixed = mask(layer.weight, maskTT, kernelSize, tapsSR);
-  return add(reshape(mixed, [contextLength, batch, width]), reshape(layer.bias, [-1, 1, 1]));
+  const mixedTBD = reshape(mixed, [contextLength, batch, width]);
+  return hookedOutput(layer, add(mixedTBD, reshape(layer.bias, [-1, 1, 1])));
 }
 
 /**
@@ -96,7 +98,7 @@ export function multiHeadMixing(
   const kernelSize = taps / contextLength;
   const headWidth = width / headCount;
   const headsTBHE = reshape(
-    linear(layer.input, xTBD),
+    hookedInput(layer, linear(layer.input, xTBD)),
     [contextLength, batch, headCount, headWidth],
   );
   const tapsHSR = reshape(
@@ -108,7 +110,8 @@ export function multiHeadMixing(
     [headCount, contextLength, batch, headWidth],
   );
   const biased = add(mixed, reshape(layer.bias, [headCount, contextLength, 1, 1]));
-  return linear(layer.output, reshape(transpose(biased, [1, 2, 0, 3]), [-1, batch, width]));
+  const joinedTBD = reshape(transpose(biased, [1, 2, 0, 3]), [-1, batch, width]);
+  return linear(layer.output, hookedOutput(layer, joinedTBD));
 }
 
 /** Weights, masked for every tap alike, times x `[…, K·T, R]`. */

@@ -2,6 +2,7 @@
 
 export * from "./attention.ts";
 export * from "./feed_forward.ts";
+export * from "./hooks.ts";
 export * from "./init.ts";
 export * from "./linear.ts";
 export * from "./lstm.ts";

@@ -1,5 +1,10 @@
-/** Bits per byte with everything paid, statistics with intervals, and verdicts on claims. */
+/**
+ * Bits per byte with everything paid, statistics with intervals, verdicts on claims; what rounding
+ * costs a model, and how its activations are spread.
+ */
 export * from "./accounting.ts";
 export * from "./accuracy.ts";
+export * from "./activations.ts";
+export * from "./sensitivity.ts";
 export * from "./statistics.ts";
 export * from "./verdict.ts";

@@ -6,7 +6,7 @@
 
 import { embeddingLookup, reshape, slice, type Tensor } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
-import { initNormal, type Lstm } from "../layers/mod.ts";
+import { hookedOutput, initNormal, type Lstm } from "../layers/mod.ts";
 import type { Random } from "../random.ts";
 import {
   initMaskedMixerBlocks,
@@ -90,7 +90,8 @@ export function initBackbone(
 
 /** Token ids int32 `[T, B]` → embeddings `[T, B, D]`. */
 export function embedTokens(backbone: Backbone, idsTB: Tensor): Tensor {
-  return embeddingLookup(backbone.embedding.weight, idsTB);
+  const { embedding } = backbone;
+  return hookedOutput(embedding, embeddingLookup(embedding.weight, idsTB));
 }
 
 /**

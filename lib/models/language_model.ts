@@ -15,7 +15,7 @@ import {
   transpose,
 } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
-import type { AttentionDropout } from "../layers/mod.ts";
+import { attachHooks, type AttentionDropout, type Hooks } from "../layers/mod.ts";
 import type { Random } from "../random.ts";
 import { type AugmentedDecoderConfig, joinedSize } from "./augmented_config.ts";
 import {
@@ -65,6 +65,8 @@ export type BatchOptions =
     attentionDropout?: AttentionDropout;
     /** Also gives `uniformTB`; not of second-order models. */
     uniform?: boolean;
+    /** Of modules by their names; none by default. */
+    hooks?: Hooks;
   }>
   & AugmentedOptions;
 
@@ -171,24 +173,25 @@ export function visibleTokens(idsNB: Tensor, padId: number | null): Tensor | nul
 /**
  * Logits `[S, B, V]` for the last S of ids int32 `[N, B]`: N − 1 tokens, autoencoders' N.
  *
- * @throws UserError for second-order models, which have none, and for attention dropout that
- *   {@linkcode checkAttentionDropout} refuses.
+ * @throws UserError for second-order models, which have none, for attention dropout that
+ *   {@linkcode checkAttentionDropout} refuses, and for hooks that `attachHooks` does.
  */
 export function modelLogits(
   config: ModelConfig,
   params: Model,
   idsNB: Tensor,
-  { padId, attentionDropout, ...options }: BatchOptions,
+  { padId, attentionDropout, hooks = {}, ...options }: BatchOptions,
 ): Tensor {
   if (attentionDropout !== undefined) checkAttentionDropout(config, attentionDropout.rate);
   const visibleBN = visibleTokens(idsNB, padId);
+  const hooked = attachHooks(params, hooks);
   switch (config.kind) {
     case "causal":
-      return causalLogits(config, params as CausalModel, idsNB, visibleBN, attentionDropout);
+      return causalLogits(config, hooked as CausalModel, idsNB, visibleBN, attentionDropout);
     case "autoencoder":
-      return autoencoderLogits(config, params as Autoencoder, idsNB, visibleBN);
+      return autoencoderLogits(config, hooked as Autoencoder, idsNB, visibleBN);
     case "augmented":
-      return augmentedLogits(config, params as AugmentedDecoder, idsNB, visibleBN, options);
+      return augmentedLogits(config, hooked as AugmentedDecoder, idsNB, visibleBN, options);
     case "second-order":
       throw new UserError(
         "logits: expected a model that predicts tokens, found a second-order one, which gives a " +
@@ -201,8 +204,8 @@ export function modelLogits(
  * Cross-entropy of every scored token, in nats, or the squared error of a second-order model's
  * estimate of it, in nats²; ids int32 `[B, N]`, row by row as in a batch.
  *
- * @throws UserError when the samples' length is not the model's context, and for attention dropout
- *   that {@linkcode checkAttentionDropout} refuses.
+ * @throws UserError when the samples' length is not the model's context, and as
+ *   {@linkcode modelLogits} does.
  * @throws RangeError when a second-order model is given no `valuesBN`.
  */
 export function tokenLosses(
@@ -248,13 +251,14 @@ function squaredErrors(
   config: SecondOrderConfig,
   params: SecondOrderModel,
   idsNB: Tensor,
-  { padId, valuesBN, attentionDropout }: BatchOptions,
+  { padId, valuesBN, attentionDropout, hooks = {} }: BatchOptions,
 ): TokenLosses {
   if (attentionDropout !== undefined) checkAttentionDropout(config, attentionDropout.rate);
   if (valuesBN === undefined) {
     throw new RangeError("a second-order model: expected valuesBN to learn, found none");
   }
-  const estimatesTB = secondOrderEstimates(config, params, idsNB, visibleTokens(idsNB, padId));
+  const hooked = attachHooks(params, hooks);
+  const estimatesTB = secondOrderEstimates(config, hooked, idsNB, visibleTokens(idsNB, padId));
   const targetsTB = slice(transpose(valuesBN), [1, 0], estimatesTB.shape as [number, number]);
   const scoredTB = tokensAfterTokens(idsNB, padId);
   return { lossTB: mul(square(sub(estimatesTB, targetsTB)), scoredTB), scoredTB };

@@ -22,6 +22,7 @@ import {
   attentionMask,
   type GatedFeedForward,
   gatedFeedForward,
+  hookedOutput,
   initAttention,
   initGatedFeedForward,
   initNormal,
@@ -114,7 +115,7 @@ export function transformer(
     : null;
   let xTBD = positions === undefined
     ? embeddedTBD
-    : add(embeddedTBD, expandDims(positions.weight, 1));
+    : add(embeddedTBD, expandDims(hookedOutput(positions, positions.weight), 1));
   for (const [layer, { norm1, attention: heads, norm2, feedForward }] of blocks.entries()) {
     const normal1TBD = rmsNorm(xTBD, norm1.weight);
     const dropout = attentionDropout && dropoutOfLayer(attentionDropout, layer);

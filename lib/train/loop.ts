@@ -11,6 +11,7 @@ import {
   stacksOf,
 } from "../models/mod.ts";
 import { UserError } from "../errors.ts";
+import { needsNoise } from "../qat/mod.ts";
 import { createRandom } from "../random.ts";
 import { BatchIterator, type BatchPosition, type Windows } from "../text/mod.ts";
 import { type AdamWConfig, initTrainState, stepScalars, type TrainState } from "./adamw.ts";
@@ -37,7 +38,7 @@ export type TrainingConfig =
     optimizer: AdamWConfig;
     schedule: Schedule;
     batchSize: number;
-    /** Decides initialization, data order and dropout, each by a stream of its own. */
+    /** Decides initialization, data order, dropout and noise, each by a stream of its own. */
     seed: number;
     /** Steps between train records. */
     logEvery: number;
@@ -213,6 +214,7 @@ export async function* train(
   const { values: _, ...plainWindows } = data.train;
   const seenWindows = needsValues(config.model) ? data.train : plainWindows;
   const dropoutKey = createRandom(config.seed).stream("dropout").bits();
+  const noiseKey = createRandom(config.seed).stream("noise").bits();
   const at = () => ({ step: session.step, tokens: session.step * tokensPerStep });
   let lastTurn = performance.now();
   let intervalStart = performance.now();
@@ -250,6 +252,8 @@ export async function* train(
       ...batchTensors(batches.next(), contextLength),
       ...(config.attentionDropout !== undefined &&
         { dropoutSeed: tensor([dropoutKey | 0, session.step], [2], "int32") }),
+      ...(needsNoise(config.qat) &&
+        { noiseSeed: tensor([noiseKey | 0, session.step], [2], "int32") }),
     };
     const result = programs.step(session.state, session.frozen, scalars, batch);
     const lossNats = (await result.loss.data())[0]!;

@@ -4,6 +4,7 @@ import {
   abs,
   add,
   type Compiler,
+  disposeTree,
   div,
   jit,
   type Jitted,
@@ -18,12 +19,14 @@ import {
   valueAndGradient,
 } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
+import { pickModules } from "../layers/mod.ts";
 import {
   type AugmentedDecoder,
   type Autoencoder,
   type Backbone,
   type BatchOptions,
   checkAttentionDropout,
+  initModel,
   type Model,
   type ModelConfig,
   needsValues,
@@ -31,6 +34,12 @@ import {
   tokenLosses,
   tokensAfterTokens,
 } from "../models/mod.ts";
+import {
+  checkQuantizationAwareTraining,
+  type QuantizationAwareTraining,
+  quantizationHooks,
+} from "../qat/mod.ts";
+import { createRandom } from "../random.ts";
 import { adamw, type AdamWConfig, type TrainState } from "./adamw.ts";
 import type { Batch } from "./batch.ts";
 import {
@@ -58,12 +67,14 @@ export function joinModel(trainable: Trainable, frozen: Frozen): Model {
   return { ...trainable, ...frozen } as Model;
 }
 
-/** How the loss that training descends on differs from that of evaluation (paper §5). */
+/** How the loss that training descends on differs from that of evaluation (paper §5, §6.2). */
 export type LossOptions = Readonly<{
   /** The loss of a token; plain by default. */
   objective?: Objective;
   /** The share of attention weights that each step drops (paper §5.2); none by default. */
   attentionDropout?: number;
+  /** Noise or rounding for the sake of quantization; none by default. */
+  qat?: QuantizationAwareTraining;
   /** Added to the mean loss of a batch; none by default. */
   penalties?: Penalties;
 }>;
@@ -71,8 +82,8 @@ export type LossOptions = Readonly<{
 /** Factors of Σ|w| and of Σw²/2 over all weights but gains and biases. */
 export type Penalties = Readonly<{ l1?: number; l2?: number }>;
 
-/** A batch, and with dropout the seed of the step's random numbers, int32 `[2]`. */
-export type StepBatch = Batch & Readonly<{ dropoutSeed?: Tensor }>;
+/** A batch, and the seeds, int32 `[2]`, of what is drawn anew in each step. */
+export type StepBatch = Batch & Readonly<{ dropoutSeed?: Tensor; noiseSeed?: Tensor }>;
 
 export type TrainStep = Jitted<
   [state: TrainState<Trainable>, frozen: Frozen, scalars: Tensor, batch: StepBatch],
@@ -110,15 +121,16 @@ export function compileTrainStep(
 function trainingLoss(
   config: ModelConfig,
   model: Model,
-  { idsBN, dropoutSeed, ...values }: StepBatch,
+  { idsBN, dropoutSeed, noiseSeed, ...values }: StepBatch,
   options: BatchOptions,
-  { objective = PLAIN, attentionDropout: rate }: LossOptions,
+  { objective = PLAIN, attentionDropout: rate, qat }: LossOptions,
 ): Tensor {
   const dropout = rate === undefined ? {} : { attentionDropout: { rate, seed: dropoutSeed! } };
   const losses = tokenLosses(config, model, idsBN, {
     ...options,
     ...values,
     ...dropout,
+    ...(qat && quantizationHooks(qat, model, noiseSeed)),
     ...(objective.form === "label-smoothing" ? { uniform: true } : {}),
   });
   if (objective.form === "plain") return meanLoss(losses);
@@ -154,7 +166,7 @@ function withPenalties(loss: Tensor, params: Trainable, { l1, l2 }: Penalties = 
  */
 export function checkLossOptions(
   model: ModelConfig,
-  { objective = PLAIN, attentionDropout, penalties = {} }: LossOptions,
+  { objective = PLAIN, attentionDropout, qat, penalties = {} }: LossOptions,
 ): void {
   checkObjective(objective);
   if (objective.form !== "plain" && model.kind !== "causal") {
@@ -164,6 +176,7 @@ export function checkLossOptions(
     );
   }
   if (attentionDropout !== undefined) checkAttentionDropout(model, attentionDropout);
+  if (qat !== undefined) checkQat(model, qat);
   for (const [name, factor] of Object.entries(penalties)) {
     if (name !== "l1" && name !== "l2") {
       throw new UserError(`penalties: expected l1 or l2, found ${name}`);
@@ -171,6 +184,30 @@ export function checkLossOptions(
     if (factor > 0 && Number.isFinite(factor)) continue;
     throw new UserError(`penalties.${name}: expected a positive number, found ${factor}`);
   }
+}
+
+function checkQat(model: ModelConfig, qat: QuantizationAwareTraining): void {
+  checkQuantizationAwareTraining(qat);
+  if (qat.at === "embedding" || qat.at === "residual") checkEmbedding(model, qat.at);
+  if (!Array.isArray(qat.modules)) return;
+  const example = initModel(model, createRandom(0));
+  try {
+    pickModules(example, qat.modules);
+  } finally {
+    disposeTree(example);
+  }
+}
+
+/** The embedding is noised or rounded on its way to the decoder, the residual ahead of `down`. */
+function checkEmbedding(model: ModelConfig, at: "embedding" | "residual"): void {
+  const isAugmented = model.kind === "augmented";
+  const hasEmbedding = isAugmented && model.memory === "embedding";
+  if (hasEmbedding && (at === "embedding" || model.embeddingSize !== undefined)) return;
+  const wanted = at === "embedding" ? "an embedding" : "an embeddingSize";
+  const found = isAugmented ? "one without" : `a model of kind ${model.kind}`;
+  throw new UserError(
+    `qat.at ${at}: expected an augmented decoder with ${wanted}, found ${found}; use outputs or weights`,
+  );
 }
 
 /** Whether training windows must have a number per token. */

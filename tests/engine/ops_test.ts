@@ -5,23 +5,30 @@
 
 import assert from "node:assert/strict";
 import {
+  abs,
+  add,
+  cast,
   embeddingLookup,
   gelu,
   layerNorm,
+  less,
   maskedMatMul,
   matMul,
   mul,
   reshape,
   rmsNorm,
+  round,
   silu,
   softmaxAttention,
   softmaxCrossEntropy,
+  square,
+  straightThrough,
   sum,
   type Tensor,
   tensor,
   valueAndGradient,
 } from "../../lib/engine/mod.ts";
-import { onEveryBackend } from "../_backends.ts";
+import { type Mode, onEveryBackend } from "../_backends.ts";
 import { assertClose, centralDifferences, normals, read } from "../_numbers.ts";
 
 type Case = Readonly<{
@@ -347,4 +354,57 @@ onEveryBackend("softmaxAttention() of all-hidden queries stays finite", async (m
   const output = await read(run(tensor(normals(12, 3), [1, 1, 6, 2])));
   assert.ok(output.every(Number.isFinite), `found ${output}`);
   run.dispose();
+});
+
+/** Values on both sides of 0.5, 1 and 2; times three, no number is half of an odd one. */
+const UNROUNDED = Float32Array.of(-2.7, -1.1, -0.4, 0.2, 0.3, 1.4, 2.9);
+
+/** What a function of `UNROUNDED` is there, and the gradient of its sum. */
+async function valueAndGradientOf(mode: Mode, fn: (x: Tensor) => Tensor): Promise<{
+  value: Float32Array;
+  gradient: Float32Array;
+}> {
+  const run = mode.compile((x: Tensor) => ({
+    value: fn(x),
+    gradient: valueAndGradient((tree: Tensor) => sum(fn(tree)), x).gradient,
+  }));
+  const { value, gradient } = run(tensor(UNROUNDED));
+  const result = { value: await read(value), gradient: await read(gradient) };
+  run.dispose();
+  return result;
+}
+
+onEveryBackend("straightThrough() lets all gradient through by default", async (mode) => {
+  const { value, gradient } = await valueAndGradientOf(mode, (x) => straightThrough(x, round));
+  assertClose(value, [-3, -1, 0, 0, 0, 1, 3], 0, "value");
+  assertClose(gradient, [1, 1, 1, 1, 1, 1, 1], 0, "gradient");
+});
+
+onEveryBackend("straightThrough() stops the gradient where it is told", async (mode) => {
+  const { value, gradient } = await valueAndGradientOf(
+    mode,
+    (x) => straightThrough(x, round, (x) => cast(less(abs(x), 1.25), "float32")),
+  );
+  assertClose(value, [-3, -1, 0, 0, 0, 1, 3], 0, "value");
+  assertClose(gradient, [0, 1, 1, 1, 1, 0, 0], 0, "gradient");
+});
+
+onEveryBackend("straightThrough() composes with other operations, and itself", async (mode) => {
+  // f(x) = r(r(3x)²/4) + x, with the inner r passing where |3x| < 4.
+  const passes = (x: Tensor) => cast(less(abs(x), 4), "float32");
+  const { value, gradient } = await valueAndGradientOf(mode, (x) => {
+    const inner = straightThrough(mul(x, 3), round, passes);
+    return add(straightThrough(mul(square(inner), 0.25), round), x);
+  });
+  const evenRound = (one: number) => {
+    const rounded = Math.round(one);
+    return rounded - one === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
+  };
+  const inner = Array.from(UNROUNDED, (x) => Math.round(3 * x));
+  const expected = inner.map((one, i) => evenRound(one ** 2 / 4) + UNROUNDED[i]!);
+  const expectedGradient = inner.map((one, i) =>
+    (Math.abs(3 * UNROUNDED[i]!) < 4 ? 3 * one / 2 : 0) + 1
+  );
+  assertClose(value, expected, 1e-6, "value");
+  assertClose(gradient, expectedGradient, 1e-6, "gradient");
 });

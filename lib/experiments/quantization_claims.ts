@@ -1,0 +1,141 @@
+/** Notebook 07's claims: what the paper says of quantization and noise (§6, §9 E18, E19). */
+
+import { type ArmSummary, finalLosses, minus, namedArm, summarizeArms } from "./arm_summary.ts";
+import { type ClaimContext, claimRow, type ClaimText, closeMargin } from "./claim_row.ts";
+import type { ClaimRow } from "./claims.ts";
+import { quantizationArm } from "./quantization_arms.ts";
+import type { QuantizationPreset } from "./quantization_presets.ts";
+import {
+  bottleneckLead,
+  costsOf,
+  embeddingActivations,
+  otherCosts,
+  PAPER_COSTS,
+  rounded,
+} from "./quantization_summary.ts";
+import type { RunResult } from "./run.ts";
+
+/** Of the loss: what the paper calls hardly any cost of Int8 (§6.1). */
+const CAUSAL_SHARE = 2;
+
+/** Differences over seeds, judged by rule (lib/measure/verdict.ts). */
+export function quantizationClaims(
+  results: readonly RunResult[],
+  { seeds, sweepFormat, noiseWidth, noiseWidths, residualWidth }: QuantizationPreset,
+  context: ClaimContext,
+): ClaimRow[] {
+  const arms = summarizeArms(results);
+  const of = (name: string) => namedArm(arms, name);
+  const causal = of(quantizationArm.causal);
+  const plain = of(quantizationArm.plain);
+  const noise = of(quantizationArm.noise(noiseWidth));
+  const residual = of(quantizationArm.residual(residualWidth));
+  const widest = of(quantizationArm.noise(Math.max(...noiseWidths.filter((width) => width < 1))));
+  const row = (
+    text: Omit<ClaimText, "paper"> & { paper?: number },
+    differences: readonly number[],
+  ) => claimRow({ paper: null, ...text }, differences, seeds, context);
+  const embedding = (arm: ArmSummary, format: string) => costsOf(arm, rounded.embedding(format));
+  const none = { direction: "none", margin: closeMargin([finalLosses(plain)]) } as const;
+  const paper = PAPER_COSTS;
+
+  const lost = (claim: string, format: string, paper?: number) =>
+    row({
+      experiment: "E18",
+      claim,
+      metric: `cost of ${format} for the embedding`,
+      ...(paper !== undefined && { paper }),
+    }, embedding(plain, format));
+  const kept = (claim: string, format: string, paper: number) =>
+    row(
+      { experiment: "E18", claim, metric: `cost of ${format} for the embedding`, paper, ...none },
+      embedding(plain, format),
+    );
+  const saved = (format: "e4m3fn" | "e5m2") =>
+    row({
+      experiment: "E19",
+      claim: `noise makes the embedding bear ${format}`,
+      metric: `cost of ${format} for the embedding, no noise − noise`,
+      paper: Math.round(1000 * (paper["no noise"][format] - paper.noise[format])) / 1000,
+    }, minus(embedding(plain, format), embedding(noise, format)));
+
+  return [
+    kept("without noise fp16 costs nothing", "fp16", 0),
+    kept("without noise bf16 costs about nothing", "bf16", paper["no noise"].bf16),
+    lost("without noise Int8 of the embedding costs", "llm.int8", paper["no noise"]["llm.int8"]),
+    row({
+      experiment: "E18",
+      claim: "without noise Int8 of up costs more than Int8 of the embedding",
+      metric: "cost, Int8 of up − of the embedding",
+      paper: 0.05,
+    }, minus(costsOf(plain, rounded.int8Up), costsOf(plain, rounded.int8Probe))),
+    lost("without noise e4m3fn costs", "e4m3fn", paper["no noise"].e4m3fn),
+    row({
+      experiment: "E18",
+      claim: "without noise e5m2 costs more than e4m3fn",
+      metric: "cost for the embedding, e5m2 − e4m3fn",
+      paper: 1.79,
+    }, minus(embedding(plain, "e5m2"), embedding(plain, "e4m3fn"))),
+    row({
+      experiment: "E18",
+      claim: "without noise down and up are the most sensitive modules",
+      metric: `cost of ${sweepFormat} for outputs, lesser of down and up − greatest of the others`,
+    }, bottleneckLead(plain, "output", sweepFormat)),
+    row({
+      experiment: "E18",
+      claim: "Int8 of a causal model costs less than 2 %",
+      metric: "cost of LLM.int8 everywhere, share of the loss",
+      unit: "%",
+      direction: "none",
+      margin: CAUSAL_SHARE,
+    }, costsOf(causal, rounded.int8All).map((cost, at) => 100 * cost / finalLosses(causal)[at]!)),
+    row({
+      experiment: "E19",
+      claim: "noise costs no loss of its own",
+      metric: "held-out loss, not rounded, noise − no noise",
+      ...none,
+    }, minus(finalLosses(noise), finalLosses(plain))),
+    saved("e4m3fn"),
+    saved("e5m2"),
+    row({
+      experiment: "E19",
+      claim: "with noise Int8 of the embedding costs nothing",
+      metric: "cost of llm.int8 for the embedding",
+      paper: paper.noise["llm.int8"],
+      ...none,
+    }, embedding(noise, "llm.int8")),
+    row({
+      experiment: "E19",
+      claim: "residual noise makes it bear e5m2 better than plain noise",
+      metric: "cost of e5m2 for the embedding, noise − residual noise",
+      paper: 0.642,
+    }, minus(embedding(noise, "e5m2"), embedding(residual, "e5m2"))),
+    ...(["output", "weight"] as const).map((site) =>
+      row({
+        experiment: "E19",
+        claim: `noise makes the ${site}s of all other modules bear ${sweepFormat}`,
+        metric: `costs of modules but down and up added up, no noise − noise`,
+      }, minus(otherCosts(plain, site, sweepFormat), otherCosts(noise, site, sweepFormat)))
+    ),
+    row({
+      experiment: "E19",
+      claim: "the widest noise is no better",
+      metric: "held-out loss, not rounded, widest noise of the paper − noise",
+    }, minus(finalLosses(widest), finalLosses(noise))),
+    row({
+      experiment: "E19",
+      claim: "noise widens the embedding",
+      metric: "standard deviation of its numbers, noise − no noise",
+      unit: "",
+    }, minus(deviations(noise), deviations(plain))),
+    row({
+      experiment: "E19",
+      claim: "noise flattens the embedding",
+      metric: "excess kurtosis of its numbers, no noise − noise",
+      unit: "",
+    }, minus(kurtoses(plain), kurtoses(noise))),
+  ];
+}
+
+const deviations = (arm: ArmSummary) => embeddingActivations(arm).map((one) => one.deviation);
+const kurtoses = (arm: ArmSummary) => embeddingActivations(arm).map((one) => one.excessKurtosis);

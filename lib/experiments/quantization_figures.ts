@@ -1,0 +1,152 @@
+/** The rows of notebook 07's figures. */
+
+import type { BarRow, CurveRow, HeatMapCells } from "../figures/mod.ts";
+import { mean, type Site } from "../measure/mod.ts";
+import {
+  type ArmSummary,
+  finalLosses,
+  minus,
+  namedArm,
+  roundedLosses,
+  summarizeArms,
+  valueOverSeeds,
+} from "./arm_summary.ts";
+import {
+  costsOf,
+  embeddingActivations,
+  lossesUnder,
+  moduleCosts,
+  rounded,
+  sweptArms,
+} from "./quantization_summary.ts";
+import type { RunResult } from "./run.ts";
+
+function armsNamed(results: readonly RunResult[], names: readonly string[]): ArmSummary[] {
+  const arms = summarizeArms(results);
+  return names.map((name) => namedArm(arms, name));
+}
+
+/** What each format costs each arm, nats. */
+export function formatBars(
+  results: readonly RunResult[],
+  names: readonly string[],
+  formats: readonly string[],
+): BarRow[] {
+  return armsNamed(results, names).flatMap((arm) =>
+    formats.map((format) => ({
+      group: format,
+      arm: arm.arm,
+      ...valueOverSeeds(costsOf(arm, rounded.embedding(format))),
+    }))
+  );
+}
+
+/** Held-out loss of each arm, unrounded and with the embedding in each format, nats. */
+export function lossBars(
+  results: readonly RunResult[],
+  names: readonly string[],
+  formats: readonly string[],
+): BarRow[] {
+  return armsNamed(results, names).flatMap((arm) => [
+    { group: arm.arm, arm: "not rounded", ...valueOverSeeds(finalLosses(arm)) },
+    ...formats.map((format) => ({
+      group: arm.arm,
+      arm: format,
+      ...valueOverSeeds(lossesUnder(arm, rounded.embedding(format))),
+    })),
+  ]);
+}
+
+/** Costs are drawn as powers of ten of a nat: those below this one are noise. */
+const LEAST_NATS = 1e-4;
+
+/**
+ * The cost of rounding one module at a time, log10 of nats per token, mean over seeds: modules down,
+ * arms across; white where an arm has no such module.
+ */
+export function sensitivityCells(
+  results: readonly RunResult[],
+  site: Site,
+  format: string,
+): HeatMapCells {
+  const arms = sweptArms(results);
+  const costs = arms.map((arm) => moduleCosts(arm, site, format));
+  const longest = costs.reduce((one, other) => other.length > one.length ? other : one);
+  const rows = longest.map(({ module }) => module);
+  return {
+    rows,
+    columns: arms.map(({ arm }) => arm),
+    values: rows.map((module) =>
+      costs.map((modules) => {
+        const found = modules.find((one) => sameModule(one.module, module));
+        return found === undefined ? null : Math.log10(Math.max(LEAST_NATS, mean(found.costs)));
+      })
+    ),
+  };
+}
+
+/** A causal model's modules are those of a decoder. */
+function sameModule(module: string, other: string): boolean {
+  return module === other || `decoder.${module}` === other;
+}
+
+/** Bars that neighbouring bins of the recorded histograms are put together to. */
+const DRAWN_BINS = 32;
+
+/** Density of the embedding's numbers, of the runs of one seed: one panel an arm. */
+export function activationCurves(
+  results: readonly RunResult[],
+  names: readonly string[],
+  seed: number,
+): CurveRow[] {
+  return armsNamed(results, names).flatMap((arm) => {
+    const { histogram: { edges, counts }, count } = embeddingActivations(arm)[
+      arm.seeds.indexOf(seed)
+    ]!;
+    const merged = counts.length / DRAWN_BINS;
+    return Array.from({ length: DRAWN_BINS }, (_, bin) => {
+      const [low, high] = [edges[bin * merged]!, edges[(bin + 1) * merged]!];
+      const found = counts.slice(bin * merged, (bin + 1) * merged)
+        .reduce((sum, one) => sum + one, 0);
+      return { arm: arm.arm, seed, x: (low + high) / 2, y: found / count / (high - low) };
+    });
+  });
+}
+
+/** Mean and standard deviation of the embedding's numbers along the held-out text, a panel each. */
+export function activationTrends(
+  results: readonly RunResult[],
+  names: readonly string[],
+): CurveRow[] {
+  return (["mean", "deviation"] as const).flatMap((facet) =>
+    armsNamed(results, names).flatMap((arm) =>
+      embeddingActivations(arm).flatMap(({ trend }, at) =>
+        trend.map((part, x) => ({
+          arm: arm.arm,
+          facet: facet === "mean" ? "mean" : "standard deviation",
+          seed: arm.seeds[at]!,
+          x,
+          y: part[facet],
+        }))
+      )
+    )
+  );
+}
+
+/** Loss of the embedding rounded to fewer and fewer bits, less the loss unrounded, nats. */
+export function bitCurves(
+  results: readonly RunResult[],
+  names: readonly string[],
+  bits: readonly number[],
+): CurveRow[] {
+  return armsNamed(results, names).flatMap((arm) =>
+    bits.flatMap((count) =>
+      minus(roundedLosses(arm, count), finalLosses(arm)).map((cost, at) => ({
+        arm: arm.arm,
+        seed: arm.seeds[at]!,
+        x: count,
+        y: cost,
+      }))
+    )
+  );
+}
