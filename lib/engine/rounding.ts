@@ -12,14 +12,14 @@ const EXPONENT_BITS = 0x7f800000;
  * `2^lowestExponent` they are rounded to multiples of the step that numbers have there,
  * `2^(lowestExponent − mantissaBits)`, as subnormal numbers are.
  *
- * Exact, with the same bits whatever runs it: all factors are powers of two, so that no compiler
- * changes a bit by fusing, reordering or approximating. (The shorter `(x + c) − c` XLA takes for x.)
- * Zeros may lose their sign, and numbers below 2^−126, float32's normal range, become zero on
- * devices that flush them, as TensorFlow's do. NaN stays NaN.
+ * Exact, with the same bits whatever runs it: what is compiled multiplies by powers of two alone, so
+ * that no compiler changes a bit by fusing, reordering or approximating. (The shorter `(x + c) − c`
+ * XLA takes for x.) Zeros may lose their sign, and numbers below 2^−126, float32's normal range,
+ * become zero on devices that flush them, as TensorFlow's do. NaN stays NaN.
  *
  * It has no gradient: use it within `straightThrough`.
  *
- * @param x Magnitudes up to 1.99 · 2^127.
+ * @param x Finite numbers, or NaN.
  * @param mantissaBits 1 … 22.
  * @param lowestExponent −126 … 127.
  */
@@ -53,14 +53,15 @@ function powersByBits(native: TensorFlowBackend, x: Tensor, lowest: number): [Te
 }
 
 /**
- * The same without operations on bits (after Rump, Ogita and Oishi 2008). With 2^e ≤ |x| < 2^(e + 1),
- * the first product lies above 2^e and not above 2^(e + 1), and the second is the float32 number
- * right below it: their difference is 2^(e − 23). This needs each operation rounded on its own,
- * which XLA does not do: it fuses a product with a difference.
+ * The same without operations on bits, but half of it where |x| is a power of two itself: rounding
+ * leaves that as it is either way. Between 2^e and 2^(e + 1), the number nearest to
+ * `|x| · (1 − 2^−24)` is the one right below |x|, so that their difference is 2^(e − 23) (compare
+ * Rump, Ogita and Oishi 2008). This needs each operation rounded on its own, which XLA does not do:
+ * it fuses a product with a difference.
  */
 function powersByArithmetic(x: Tensor, lowest: number): [Tensor, Tensor] {
-  const product = tf.mul(tf.abs(x), 1 + 2 ** -23);
-  const unit = tf.sub(product, tf.mul(product, 1 - 2 ** -24));
+  const magnitude = tf.abs(x);
+  const unit = tf.sub(magnitude, tf.mul(magnitude, 1 - 2 ** -24));
   const power = tf.maximum(tf.mul(unit, 2 ** 23), 2 ** lowest);
   return [power, tf.div(2, power)];
 }

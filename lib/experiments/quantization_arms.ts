@@ -1,10 +1,11 @@
 /**
- * The arms of notebook 07: one encoder-augmented transformer, trained plainly, with noise, and with
- * fake quantization, all for equal steps; and the causal model of the same decoder, to tell what the
- * embedding gives and what rounding costs a model without one (paper §6, §9 E18, E19).
+ * The arms of notebook 07: one encoder-augmented decoder, trained plainly, with noise, and with fake
+ * quantization, all for equal steps, on text and on sequences of a known number of bits; on text
+ * also the causal model of the same decoder, to tell what the embedding gives and what rounding
+ * costs a model without one (paper §6, §9 E18, E19).
  */
 
-import { backboneConfig, type ModelConfig } from "../models/mod.ts";
+import { type BackboneConfig, backboneConfig, type ModelConfig } from "../models/mod.ts";
 import type { Condition } from "../measure/mod.ts";
 import {
   type NoiseInjection,
@@ -12,8 +13,11 @@ import {
   type QuantizationAwareTraining,
 } from "../qat/mod.ts";
 import { type Arm, seedSpecs } from "./arms.ts";
-import type { QuantizationPreset } from "./quantization_presets.ts";
+import type { QuantizationPreset, QuantizedTraining } from "./quantization_presets.ts";
 import type { RunSpec } from "./run_spec.ts";
+
+/** What is compared with what. */
+export const quantizationFamily = { text: "text", known: "known bits" } as const;
 
 /** A power of two as a reader writes it, e.g. 2⁻³. */
 export function powerOfTwo(value: number): string {
@@ -43,70 +47,98 @@ export const BOTTLENECK = ["down", "up"] as const;
 
 /** All runs of the notebook, arm by arm. */
 export function quantizationSpecs(preset: QuantizationPreset): RunSpec[] {
-  const { data, peakRate, bits, sweepFormat, noiseWidth, residualWidth } = preset;
-  const models = quantizationModels(preset);
-  const sweep = { quantization: sweepFormat, sites: ["output", "weight"] } as const;
-  const shared = { family: "transformer", data, peakRate };
-  const causal: Arm = {
-    ...shared,
-    arm: quantizationArm.causal,
-    model: models.causal,
-    rounding: { conditions: wholeModel(preset), sweep },
-  };
-  const augmented = (arm: string, qat?: QuantizationAwareTraining, isSwept = false): Arm => ({
-    ...shared,
+  const { text, known, sweepFormat, noiseWidth } = preset;
+  const { causal } = quantizationArm;
+  const textArms: Arm[] = [
+    {
+      family: quantizationFamily.text,
+      arm: causal,
+      data: text.data,
+      peakRate: text.peakRate,
+      model: quantizationModels(text).causal,
+      rounding: { conditions: wholeModel(preset), sweep: sweepOf(preset) },
+    },
+    ...augmentedArms(preset, "text"),
+    augmentedArm(preset, "text", quantizationArm.weights(noiseWidth), {
+      method: "noise",
+      width: noiseWidth,
+      at: "weights",
+      modules: BOTTLENECK,
+    }),
+    augmentedArm(preset, "text", quantizationArm.fakeOutputs(sweepFormat), {
+      method: "fake-quantization",
+      quantization: parseQuantization(sweepFormat),
+      at: "outputs",
+    }),
+  ];
+  return [
+    ...textArms.flatMap((arm) => seedSpecs(arm, text)),
+    ...augmentedArms(preset, "known").flatMap((arm) => seedSpecs(arm, known)),
+  ];
+}
+
+type Part = keyof typeof quantizationFamily;
+
+/** The arms that differ in what happens to the embedding in training. */
+function augmentedArms(preset: QuantizationPreset, part: Part): Arm[] {
+  const { noiseWidth, residualWidth } = preset;
+  const arm = (name: string, qat?: QuantizationAwareTraining) =>
+    augmentedArm(preset, part, name, qat);
+  const noise = (width: number): NoiseInjection => ({ method: "noise", width, at: "embedding" });
+  return [
+    arm(quantizationArm.plain),
+    ...preset[part].noiseWidths.map((width) => arm(quantizationArm.noise(width), noise(width))),
+    arm(quantizationArm.oneSided(noiseWidth), { ...noise(noiseWidth), oneSided: true }),
+    arm(quantizationArm.residual(residualWidth), {
+      method: "noise",
+      width: residualWidth,
+      at: "residual",
+    }),
+    ...FAKE_FORMATS.map((format) =>
+      arm(quantizationArm.fake(format), {
+        method: "fake-quantization",
+        quantization: parseQuantization(format),
+        at: "embedding",
+      })
+    ),
+  ];
+}
+
+function augmentedArm(
+  preset: QuantizationPreset,
+  part: Part,
+  arm: string,
+  qat?: QuantizationAwareTraining,
+): Arm {
+  const { data, peakRate } = preset[part];
+  return {
+    family: quantizationFamily[part],
     arm,
-    model: models.augmented,
-    quantizedBits: bits,
+    data,
+    peakRate,
+    model: quantizationModels(preset[part]).augmented,
+    quantizedBits: preset.bits,
     ...(qat && { loss: { qat } }),
     rounding: {
       conditions: [...bottleneck(preset), ...wholeModel(preset)],
+      sweep: sweepOf(preset),
       activations: ["down"],
-      ...(isSwept && { sweep }),
     },
-  });
-  const noise = (width: number): NoiseInjection => ({
-    method: "noise",
-    width,
-    at: "embedding",
-  });
-  const fake = (format: string, at: "embedding" | "outputs"): QuantizationAwareTraining => ({
-    method: "fake-quantization",
-    quantization: parseQuantization(format),
-    at,
-  });
-  const arms: Arm[] = [
-    causal,
-    augmented(quantizationArm.plain, undefined, true),
-    ...preset.noiseWidths.map((width) =>
-      augmented(quantizationArm.noise(width), noise(width), width === noiseWidth)
-    ),
-    augmented(quantizationArm.oneSided(noiseWidth), { ...noise(noiseWidth), oneSided: true }),
-    augmented(
-      quantizationArm.residual(residualWidth),
-      { method: "noise", width: residualWidth, at: "residual" },
-      true,
-    ),
-    augmented(
-      quantizationArm.weights(noiseWidth),
-      { method: "noise", width: noiseWidth, at: "weights", modules: BOTTLENECK },
-      true,
-    ),
-    ...FAKE_FORMATS.map((format) =>
-      augmented(quantizationArm.fake(format), fake(format, "embedding"), format === sweepFormat)
-    ),
-    augmented(quantizationArm.fakeOutputs(sweepFormat), fake(sweepFormat, "outputs"), true),
-  ];
-  return arms.flatMap((arm) => seedSpecs(arm, preset));
+  };
 }
 
-/** The encoder-augmented transformer, and the causal model of its decoder's sizes. */
+function sweepOf({ sweepFormat }: QuantizationPreset) {
+  return { quantization: sweepFormat, sites: ["output", "weight"] } as const;
+}
+
+/** The encoder-augmented decoder, and the causal model of its decoder's sizes. */
 export function quantizationModels(
-  { data, width, encoderWidth, layerCount, headCount, embeddingSize }: QuantizationPreset,
+  { architecture, data, width, encoderWidth, ...sizes }: QuantizedTraining,
 ): Readonly<Record<"causal" | "augmented", ModelConfig>> {
   const { vocabSize, contextLength } = data;
-  const backbone = (width: number, contextLength: number) =>
-    backboneConfig("transformer", { vocabSize, contextLength, width, layerCount, headCount });
+  const { layerCount, headCount, embeddingSize } = sizes;
+  const backbone = (width: number, contextLength: number): BackboneConfig =>
+    backboneConfig(architecture, { vocabSize, contextLength, width, layerCount, headCount });
   return {
     causal: { kind: "causal", backbone: backbone(width, contextLength) },
     augmented: {

@@ -1,9 +1,9 @@
 /** Notebook 07's claims: what the paper says of quantization and noise (§6, §9 E18, E19). */
 
-import { type ArmSummary, finalLosses, minus, namedArm, summarizeArms } from "./arm_summary.ts";
+import { type ArmSummary, finalLosses, findArm, minus, summarizeArms } from "./arm_summary.ts";
 import { type ClaimContext, claimRow, type ClaimText, closeMargin } from "./claim_row.ts";
 import type { ClaimRow } from "./claims.ts";
-import { quantizationArm } from "./quantization_arms.ts";
+import { quantizationArm, quantizationFamily } from "./quantization_arms.ts";
 import type { QuantizationPreset } from "./quantization_presets.ts";
 import {
   bottleneckLead,
@@ -18,15 +18,44 @@ import type { RunResult } from "./run.ts";
 /** Of the loss: what the paper calls hardly any cost of Int8 (§6.1). */
 const CAUSAL_SHARE = 2;
 
-/** Differences over seeds, judged by rule (lib/measure/verdict.ts). */
+/** Differences over seeds, judged by rule (lib/measure/verdict.ts), on text and on known bits. */
 export function quantizationClaims(
   results: readonly RunResult[],
-  { seeds, sweepFormat, noiseWidth, noiseWidths, residualWidth }: QuantizationPreset,
+  preset: QuantizationPreset,
   context: ClaimContext,
 ): ClaimRow[] {
+  const { text } = preset;
+  const causal = findArm(summarizeArms(results), quantizationFamily.text, quantizationArm.causal);
+  return [
+    claimRow(
+      {
+        experiment: "E18",
+        claim: "text: Int8 of a causal model costs less than 2 %",
+        metric: "cost of LLM.int8 everywhere, share of the loss",
+        unit: "%",
+        paper: null,
+        direction: "none",
+        margin: CAUSAL_SHARE,
+      },
+      costsOf(causal, rounded.int8All).map((cost, at) => 100 * cost / finalLosses(causal)[at]!),
+      text.seeds,
+      context,
+    ),
+    ...partClaims(results, preset, "text", context),
+    ...partClaims(results, preset, "known", context),
+  ];
+}
+
+function partClaims(
+  results: readonly RunResult[],
+  { sweepFormat, noiseWidth, residualWidth, ...preset }: QuantizationPreset,
+  part: keyof typeof quantizationFamily,
+  context: ClaimContext,
+): ClaimRow[] {
+  const { noiseWidths, seeds } = preset[part];
+  const family = quantizationFamily[part];
   const arms = summarizeArms(results);
-  const of = (name: string) => namedArm(arms, name);
-  const causal = of(quantizationArm.causal);
+  const of = (name: string) => findArm(arms, family, name);
   const plain = of(quantizationArm.plain);
   const noise = of(quantizationArm.noise(noiseWidth));
   const residual = of(quantizationArm.residual(residualWidth));
@@ -81,14 +110,6 @@ export function quantizationClaims(
       claim: "without noise down and up are the most sensitive modules",
       metric: `cost of ${sweepFormat} for outputs, lesser of down and up − greatest of the others`,
     }, bottleneckLead(plain, "output", sweepFormat)),
-    row({
-      experiment: "E18",
-      claim: "Int8 of a causal model costs less than 2 %",
-      metric: "cost of LLM.int8 everywhere, share of the loss",
-      unit: "%",
-      direction: "none",
-      margin: CAUSAL_SHARE,
-    }, costsOf(causal, rounded.int8All).map((cost, at) => 100 * cost / finalLosses(causal)[at]!)),
     row({
       experiment: "E19",
       claim: "noise costs no loss of its own",

@@ -2,37 +2,25 @@
 
 import type { BarRow, CurveRow, HeatMapCells } from "../figures/mod.ts";
 import { mean, type Site } from "../measure/mod.ts";
+import { finalLosses, minus, roundedLosses, valueOverSeeds } from "./arm_summary.ts";
 import {
-  type ArmSummary,
-  finalLosses,
-  minus,
-  namedArm,
-  roundedLosses,
-  summarizeArms,
-  valueOverSeeds,
-} from "./arm_summary.ts";
-import {
+  armsNamed,
   costsOf,
   embeddingActivations,
   lossesUnder,
   moduleCosts,
   rounded,
-  sweptArms,
 } from "./quantization_summary.ts";
 import type { RunResult } from "./run.ts";
-
-function armsNamed(results: readonly RunResult[], names: readonly string[]): ArmSummary[] {
-  const arms = summarizeArms(results);
-  return names.map((name) => namedArm(arms, name));
-}
 
 /** What each format costs each arm, nats. */
 export function formatBars(
   results: readonly RunResult[],
+  family: string,
   names: readonly string[],
   formats: readonly string[],
 ): BarRow[] {
-  return armsNamed(results, names).flatMap((arm) =>
+  return armsNamed(results, family, names).flatMap((arm) =>
     formats.map((format) => ({
       group: format,
       arm: arm.arm,
@@ -44,10 +32,11 @@ export function formatBars(
 /** Held-out loss of each arm, unrounded and with the embedding in each format, nats. */
 export function lossBars(
   results: readonly RunResult[],
+  family: string,
   names: readonly string[],
   formats: readonly string[],
 ): BarRow[] {
-  return armsNamed(results, names).flatMap((arm) => [
+  return armsNamed(results, family, names).flatMap((arm) => [
     { group: arm.arm, arm: "not rounded", ...valueOverSeeds(finalLosses(arm)) },
     ...formats.map((format) => ({
       group: arm.arm,
@@ -66,10 +55,11 @@ const LEAST_NATS = 1e-4;
  */
 export function sensitivityCells(
   results: readonly RunResult[],
-  site: Site,
-  format: string,
+  family: string,
+  names: readonly string[],
+  { site, format }: Readonly<{ site: Site; format: string }>,
 ): HeatMapCells {
-  const arms = sweptArms(results);
+  const arms = armsNamed(results, family, names);
   const costs = arms.map((arm) => moduleCosts(arm, site, format));
   const longest = costs.reduce((one, other) => other.length > one.length ? other : one);
   const rows = longest.map(({ module }) => module);
@@ -96,10 +86,11 @@ const DRAWN_BINS = 32;
 /** Density of the embedding's numbers, of the runs of one seed: one panel an arm. */
 export function activationCurves(
   results: readonly RunResult[],
+  family: string,
   names: readonly string[],
   seed: number,
 ): CurveRow[] {
-  return armsNamed(results, names).flatMap((arm) => {
+  return armsNamed(results, family, names).flatMap((arm) => {
     const { histogram: { edges, counts }, count } = embeddingActivations(arm)[
       arm.seeds.indexOf(seed)
     ]!;
@@ -116,10 +107,11 @@ export function activationCurves(
 /** Mean and standard deviation of the embedding's numbers along the held-out text, a panel each. */
 export function activationTrends(
   results: readonly RunResult[],
+  family: string,
   names: readonly string[],
 ): CurveRow[] {
   return (["mean", "deviation"] as const).flatMap((facet) =>
-    armsNamed(results, names).flatMap((arm) =>
+    armsNamed(results, family, names).flatMap((arm) =>
       embeddingActivations(arm).flatMap(({ trend }, at) =>
         trend.map((part, x) => ({
           arm: arm.arm,
@@ -136,10 +128,11 @@ export function activationTrends(
 /** Loss of the embedding rounded to fewer and fewer bits, less the loss unrounded, nats. */
 export function bitCurves(
   results: readonly RunResult[],
+  family: string,
   names: readonly string[],
   bits: readonly number[],
 ): CurveRow[] {
-  return armsNamed(results, names).flatMap((arm) =>
+  return armsNamed(results, family, names).flatMap((arm) =>
     bits.flatMap((count) =>
       minus(roundedLosses(arm, count), finalLosses(arm)).map((cost, at) => ({
         arm: arm.arm,

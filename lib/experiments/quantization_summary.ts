@@ -7,9 +7,9 @@ import { type Condition, meanInterval, type QuantizedLoss, type Site } from "../
 import {
   type ArmSummary,
   finalLosses,
+  findArm,
   flatten,
   minus,
-  namedArm,
   summarizeArms,
 } from "./arm_summary.ts";
 import { BOTTLENECK, quantizationArm } from "./quantization_arms.ts";
@@ -80,10 +80,14 @@ export function moduleCosts(arm: ArmSummary, site: Site, format: string): Module
   }));
 }
 
-/** Arms that were swept. */
-export function sweptArms(results: readonly RunResult[]): ArmSummary[] {
-  return summarizeArms(results)
-    .filter(({ runs }) => runs[0]!.config.spec.rounding?.sweep !== undefined);
+/** Arms of a family by their names, in this order. */
+export function armsNamed(
+  results: readonly RunResult[],
+  family: string,
+  names: readonly string[],
+): ArmSummary[] {
+  const arms = summarizeArms(results);
+  return names.map((name) => findArm(arms, family, name));
 }
 
 /** Whether a module stands on one of the two sides of the embedding. */
@@ -143,11 +147,11 @@ export function sayWithInterval(values: readonly number[], digits = 3): string {
 /** A line for every format of the embedding: what it costs in some arms, and in the paper, nats. */
 export function formatTable(
   results: readonly RunResult[],
+  family: string,
   names: readonly string[],
   formats: readonly string[],
 ): Record<string, string>[] {
-  const summaries = summarizeArms(results);
-  const arms = names.map((name) => namedArm(summaries, name));
+  const arms = armsNamed(results, family, names);
   const line = (label: string, key: string, value: (arm: ArmSummary) => number[]) => ({
     embedding: label,
     ...Object.fromEntries(arms.map((arm) => [arm.arm, sayWithInterval(value(arm))])),
@@ -167,19 +171,17 @@ export function formatTable(
   ];
 }
 
-/** The arms in full: loss, lead over the causal model, spread of the embedding, costs; nats. */
+/** The arms in full: loss, spread of the embedding, costs; nats. */
 export function quantizationTable(
   results: readonly RunResult[],
+  family: string,
   format: string,
 ): Record<string, string>[] {
-  const arms = summarizeArms(results);
-  const causal = finalLosses(namedArm(arms, quantizationArm.causal));
-  return arms.map((arm) => {
+  return summarizeArms(results).filter((arm) => arm.family === family).map((arm) => {
     const isCausal = arm.arm === quantizationArm.causal;
     return {
       arm: arm.arm,
       loss: sayWithInterval(finalLosses(arm)),
-      "CLM − loss": isCausal ? "" : sayWithInterval(minus(causal, finalLosses(arm))),
       "deviation of z": isCausal
         ? ""
         : sayWithInterval(embeddingActivations(arm).map(({ deviation }) => deviation), 2),

@@ -1,5 +1,9 @@
 /** What rounding costs a trained run, module by module, and how its activations are spread. */
 
+import { jit, type Tensor, tensor } from "../engine/mod.ts";
+import { type Model, tokenLosses } from "../models/mod.ts";
+import { quantizationHooks } from "../qat/mod.ts";
+import { createRandom } from "../random.ts";
 import {
   type ActivationStatistics,
   activationStatistics,
@@ -8,23 +12,31 @@ import {
   type QuantizedModel,
   sensitivityConditions,
 } from "../measure/mod.ts";
-import type { TrainingData } from "../train/mod.ts";
+import { type Batch, evaluate, type TrainingData } from "../train/mod.ts";
 import type { RunSpec } from "./run_spec.ts";
 
 export type RoundingRecord =
   | (Readonly<{ type: "measurement"; what: "rounded modules" }> & QuantizedLoss)
-  | (Readonly<{ type: "measurement"; what: "activations" }> & ActivationStatistics);
+  | (Readonly<{ type: "measurement"; what: "activations" }> & ActivationStatistics)
+  | Readonly<{
+    type: "measurement";
+    /** The loss with training's own noise or rounding, which other evaluations leave out. */
+    what: "as trained";
+    lossNats: number;
+  }>;
 
 /** What `rounding` of the run's specification asks for; nothing without it. */
 export async function measureRounding(
   model: QuantizedModel,
-  { heldOut }: TrainingData,
-  { rounding, training: { batchSize } }: RunSpec,
+  data: TrainingData,
+  { rounding, training }: RunSpec,
 ): Promise<RoundingRecord[]> {
   if (rounding === undefined) return [];
+  const { heldOut } = data;
+  const { batchSize } = training;
   const { conditions = [], sweep, activations = [] } = rounding;
   const all = [...conditions, ...sweep ? sensitivityConditions(model.params, sweep) : []];
-  const records: RoundingRecord[] = [];
+  const records: RoundingRecord[] = await measureAsTrained(model, data, training);
   for await (const loss of quantizedLosses(model, heldOut, all, { batchSize })) {
     records.push({ type: "measurement", what: "rounded modules", ...loss });
   }
@@ -34,4 +46,41 @@ export async function measureRounding(
     records.push({ type: "measurement", what: "activations", ...statistics });
   }
   return records;
+}
+
+/** Noise of its own for every batch, as in training, from a stream that training does not read. */
+async function measureAsTrained(
+  { config, params, padId }: QuantizedModel,
+  { heldOut }: TrainingData,
+  { qat, batchSize, seed }: RunSpec["training"],
+): Promise<RoundingRecord[]> {
+  if (qat === undefined) return [];
+  const losses = jit(
+    "evaluation as trained",
+    (params: Model, { idsBN, ...values }: Batch, seed: Tensor) =>
+      tokenLosses(config, params, idsBN, {
+        padId,
+        ...values,
+        ...quantizationHooks(qat, params, seed),
+      }),
+    { compiler: "graph" },
+  );
+  const key = createRandom(seed).stream("noise of evaluation").bits() | 0;
+  let count = 0;
+  try {
+    const { lossNats } = await evaluate(
+      (params, batch) => {
+        const seed = tensor([key, count++], [2], "int32");
+        const result = losses(params, batch, seed);
+        seed.dispose();
+        return result;
+      },
+      params,
+      heldOut,
+      batchSize,
+    );
+    return [{ type: "measurement", what: "as trained", lossNats }];
+  } finally {
+    losses.dispose();
+  }
 }

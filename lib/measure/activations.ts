@@ -6,13 +6,13 @@
 
 import { disposeTree, expandDims, jit, stack, type Tensor, tile } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
-import { type Hooks, pickModules } from "../layers/mod.ts";
+import type { Hooks } from "../layers/mod.ts";
 import { type Model, type ModelConfig, tokenLosses } from "../models/mod.ts";
 import { LLM_INT8_THRESHOLD } from "../qat/mod.ts";
 import { batchesInOrder, type WindowIds } from "../text/mod.ts";
 import { type Batch, batchTensors } from "../train/mod.ts";
-import { requireBatches } from "./_batches.ts";
 import { requireCount } from "./_checks.ts";
+import { requireBatches, requireModules } from "./_model_checks.ts";
 import type { QuantizedModel } from "./sensitivity.ts";
 
 /** Of all numbers that come out of a module. Moments are those of the numbers, divisor `count`. */
@@ -69,33 +69,9 @@ export async function activationStatistics(
   if (parts > windows.count) {
     throw new UserError(`expected at most ${windows.count} runs, one a window, found ${parts}`);
   }
-  const names = pickModules(params, modules);
+  const names = requireModules(params, modules);
   const outputsOf = compileOutputs(config, padId, names);
-  const forEachVector: ForEachVector = async (visit) => {
-    for (const { ids, start, rows, ...values } of batchesInOrder(windows, batchSize)) {
-      const batch = batchTensors({ ids, ...values }, windows.contextLength);
-      const outputs = outputsOf(params, batch);
-      const read = await Promise.all(outputs.map((output) => output.data()));
-      const shapes = outputs.map(({ shape }) => shape);
-      disposeTree([batch, outputs]);
-      const partOf = (row: number) => Math.floor((start + row) * parts / windows.count);
-      const isPad = (row: number, token: number) =>
-        token >= 0 && ids[row * windows.contextLength + token] === padId;
-      shapes.forEach((shape, module) => {
-        const numbers = read[module] as Float32Array;
-        const width = shape.at(-1)!;
-        const slots = shape.length === 3 ? shape[0]! : 1;
-        const shift = shape.length === 3 ? tokenOfFirstSlot(config, slots, windows) : null;
-        for (let slot = 0; slot < slots; slot++) {
-          for (let row = 0; row < rows; row++) {
-            if (shift !== null && isPad(row, slot + shift)) continue;
-            const begin = (slot * batchSize + row) * width;
-            visit(module, partOf(row), numbers.subarray(begin, begin + width));
-          }
-        }
-      });
-    }
-  };
+  const forEachVector = vectorsOf(model, windows, outputsOf, { batchSize, parts });
   try {
     // Two passes: moments are about the mean and bins between the extremes, and nothing is kept.
     const ranges = await measureRanges(names, forEachVector, parts);
@@ -125,6 +101,53 @@ export async function activationStatistics(
 type Visit = (module: number, part: number, vector: Float32Array) => void;
 type ForEachVector = (visit: Visit) => Promise<void>;
 
+/** All vectors that modules put out for the windows, but for those at pads. */
+function vectorsOf(
+  { config, params, padId }: QuantizedModel,
+  windows: WindowIds,
+  outputsOf: (params: Model, batch: Batch) => Tensor[],
+  { batchSize, parts }: Readonly<{ batchSize: number; parts: number }>,
+): ForEachVector {
+  const { contextLength, count } = windows;
+  return async (visit) => {
+    for (const { ids, start, rows, ...values } of batchesInOrder(windows, batchSize)) {
+      const batch = batchTensors({ ids, ...values }, contextLength);
+      const outputs = outputsOf(params, batch);
+      const read = await Promise.all(outputs.map((output) => output.data()));
+      disposeTree([batch, outputs]);
+      for (const [module, { shape }] of outputs.entries()) {
+        const numbers = read[module] as Float32Array;
+        const width = shape.at(-1)!;
+        const slots = shape.length === 3 ? shape[0]! : 1;
+        const firstToken = shape.length === 3 ? tokenOfFirstSlot(config, slots, windows) : NO_TOKEN;
+        for (let slot = 0; slot < slots; slot++) {
+          for (let row = 0; row < rows; row++) {
+            const token = firstToken + slot;
+            if (token !== NO_TOKEN && ids[row * contextLength + token] === padId) continue;
+            const begin = (slot * batchSize + row) * width;
+            const part = Math.floor((start + row) * parts / count);
+            visit(module, part, numbers.subarray(begin, begin + width));
+          }
+        }
+      }
+    }
+  };
+}
+
+/** Where a memory stands, before token 0, and what belongs to a whole window. */
+const NO_TOKEN = -1;
+
+/** The token that the first of a module's slots is at. */
+function tokenOfFirstSlot(
+  config: ModelConfig,
+  slots: number,
+  { contextLength }: WindowIds,
+): number {
+  if (slots > contextLength) return NO_TOKEN;
+  const isLater = config.kind === "second-order" && !config.shift && slots < contextLength;
+  return isLater ? 1 : 0;
+}
+
 /** The outputs of modules for a batch: `[S, B, C]`, or `[B, C]` for those without slots. */
 function compileOutputs(config: ModelConfig, padId: number | null, names: readonly string[]) {
   return jit("activations", (params: Model, { idsBN, ...values }: Batch): Tensor[] => {
@@ -146,17 +169,6 @@ function compileOutputs(config: ModelConfig, padId: number | null, names: readon
       return isPositions ? tile(expandDims(output, 1), [1, batchSize, 1]) : output;
     });
   }, { compiler: "graph" });
-}
-
-/** The token that the first of so many slots is at; −1 if that is a memory. */
-function tokenOfFirstSlot(
-  config: ModelConfig,
-  slots: number,
-  { contextLength }: WindowIds,
-): number {
-  if (slots > contextLength) return -1;
-  const readsSecond = config.kind === "second-order" && !config.shift && slots < contextLength;
-  return readsSecond ? 1 : 0;
 }
 
 /** What the first pass finds of a module. */

@@ -7,12 +7,12 @@
 import { disposeTree, mapTree, namedLeaves, type Tensor, tidy } from "../engine/mod.ts";
 import type { EstimatedModel } from "../entropy/mod.ts";
 import { UserError } from "../errors.ts";
-import { type Hooks, isTable, pickModules, type TensorHook } from "../layers/mod.ts";
+import { type Hooks, isTable, type TensorHook } from "../layers/mod.ts";
 import type { Model } from "../models/mod.ts";
 import { fakeQuantize, parseQuantization, type Quantization } from "../qat/mod.ts";
 import type { WindowIds } from "../text/mod.ts";
 import { compileEvaluator, evaluate } from "../train/mod.ts";
-import { requireBatches } from "./_batches.ts";
+import { requireBatches, requireModules } from "./_model_checks.ts";
 
 export const SITES = ["output", "input", "weight", "product"] as const;
 
@@ -98,12 +98,12 @@ export function sensitivityConditions(
   { quantization, sites = ["output", "weight"], modules = "all" }: SweepOptions,
 ): Condition[] {
   parseQuantization(quantization);
-  const names = pickModules(params, modules);
+  const names = requireModules(params, modules);
   for (const site of sites) {
     checkSite(site);
     if (names.some((name) => hasSite(name, site))) continue;
     throw new UserError(
-      `site ${site}: expected a module that has one, found ${names.join(", ") || "no module"}`,
+      `site ${site}: expected a module that has one, found ${names.join(", ")}`,
     );
   }
   return names.flatMap((name) =>
@@ -132,14 +132,13 @@ function planRounding(params: Model, condition: Condition): Rounding {
   const { modules, site } = condition;
   checkSite(site);
   const quantization = parseQuantization(condition.quantization);
-  const names = pickModules(params, modules).filter((name) => {
+  const names = requireModules(params, modules).filter((name) => {
     if (hasSite(name, site)) return true;
     if (modules === "all") return false;
     throw new UserError(
       `module ${name}: expected site output or weight, found ${site}; it is a table, which reads ids`,
     );
   });
-  if (names.length === 0) throw new UserError("modules: expected one or more, found none");
   const round = fakeQuantize(quantization);
   const roundWeight = site === "product" ? fakeQuantize(ofWeight(quantization)) : round;
   const each = <Value>(value: Value) => names.map((name) => [name, value] as const);

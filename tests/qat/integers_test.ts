@@ -275,8 +275,11 @@ onEveryBackend("castToIntegers() keeps to a given scale, an input or a constant"
     );
     assertSame(await read(asInput(x, scale)), expected, mode, `${scaling}, input`);
     asInput.dispose();
-    const found = await cast(mode, numbers, [R, SIZE], { bits, scaling, scale });
-    assertSame(found, expected, mode, `${scaling}, constant`);
+    const asConstant = mode.compile((x: Tensor) =>
+      castToIntegers(x, { bits, scaling, scale: tensor(scales[scaling], shapes[scaling]) })
+    );
+    assertSame(await read(asConstant(x)), expected, mode, `${scaling}, constant`);
+    asConstant.dispose();
   }
 });
 

@@ -5,9 +5,9 @@ Run (any machine, CPU, some ten seconds):
     pip install torch==2.15.0 safetensors==0.8.0 numpy
     python tests/reference/hooks_golden.py          # writes tests/golden/qat/hooks.json
 
-The models are those of models_golden.py with the weights and batches of tests/golden/models; nothing
-of the library is used. Activations are rounded by torch's own hooks, weights by its parametrizations,
-one module at a time.
+The models are those of models_golden.py with the weights and batches of tests/golden/models;
+nothing of the library is used. Activations are rounded by torch's own hooks, weights by its
+parametrizations, one module at a time.
 
 What is written
 ---------------
@@ -19,10 +19,10 @@ For each of `MODELS`:
         batch       the first of the five on which no activation is near a tie
         tokenLosses     on that batch, as in `plain`
 
-Sites: `output` and `input` of activations, `weight`. Roundings: to multiples of 1/8, half to even, and
-torch's cast to e4m3fn. Mixing heads stand side by side: what goes into the convolutions and what comes
-out of them, between the linear layers `input` and `output`. The table of learned positions is added as
-a whole, so that its output is its weight.
+Sites: `output` and `input` of activations, `weight`. Roundings: to multiples of 1/8, half to
+even, and torch's cast to e4m3fn. Mixing heads stand side by side: their input and output are what
+goes into the convolutions and what comes out of them, between the linear layers `input` and
+`output`. The table of learned positions is added as a whole, so that its output is its weight.
 """
 
 import argparse

@@ -24,8 +24,8 @@ What is written
         bitsandbytes    the same by its int8_mixed_scaled_mm, in float32
         higher      x with a 5.5 in an outlier column, the largest below 6 of its row: the scale of
                     its row over the other columns (paper) and that of bitsandbytes
-    nf4         x [N] whose first block holds, times its largest, every boundary and its neighbours
-                in float32; one block is zeros; the last is shorter
+    nf4         x [N] whose first five blocks hold, times their largest, every boundary and its
+                neighbours in float32; the sixth is zeros, the last one shorter
         levels      the 16 quantiles in float64, from QLoRA's formula with its code's constant
         codes, scales, values    bitsandbytes' quantize_4bit and dequantize_4bit
 """
@@ -160,14 +160,15 @@ def nf4_cases():
     generator = torch.Generator().manual_seed(3)
     table = functional.get_4bit_type("nf4", device="cpu")
     bounds = ((table[:-1] + table[1:]) / 2).numpy()
-    near = [numpy.nextafter(bounds, numpy.float32(s), dtype=numpy.float32) for s in (-2, 2)]
-    ties = torch.from_numpy(numpy.concatenate([bounds, *near]))
-    blocks = torch.randn(3 * BLOCK + 11, generator=generator)
-    blocks[: len(ties)] = ties
-    blocks[len(ties) : BLOCK] = blocks[len(ties) : BLOCK].clamp(-1, 1)
-    blocks[BLOCK - 1] = -1.0
-    blocks[BLOCK : 2 * BLOCK] = 0
-    blocks[2 * BLOCK : 3 * BLOCK] *= 37.5
+    blocks = torch.randn(7 * BLOCK + 11, generator=generator)
+    for block, scale in enumerate(numpy.float32([1, 37.5, 0.7371, 2.9, 0.011])):
+        ties = bounds * scale
+        near = [numpy.nextafter(ties, limit) for limit in numpy.float32([-100, 100])]
+        numbers = torch.from_numpy(numpy.concatenate([ties, *near]))
+        blocks[block * BLOCK : (block + 1) * BLOCK] = 0
+        blocks[block * BLOCK : block * BLOCK + len(numbers)] = numbers
+        blocks[(block + 1) * BLOCK - 1] = float(scale * (-1) ** (block + 1))
+    blocks[5 * BLOCK : 6 * BLOCK] = 0
     packed, state = functional.quantize_4bit(blocks, blocksize=BLOCK, quant_type="nf4")
     pairs = packed.flatten()
     codes = torch.stack([pairs >> 4, pairs & 15], 1).flatten()[: len(blocks)]
