@@ -12,7 +12,7 @@ import {
   parseQuantization,
   type QuantizationAwareTraining,
 } from "../qat/mod.ts";
-import { type Arm, seedSpecs } from "./arms.ts";
+import { type Arm, scaleSteps, seedSpecs } from "./arms.ts";
 import type { QuantizationPreset, QuantizedTraining } from "./quantization_presets.ts";
 import type { RunSpec } from "./run_spec.ts";
 
@@ -34,6 +34,7 @@ export const quantizationArm = {
   noise: (width: number) => `noise ${powerOfTwo(width)}`,
   oneSided: (width: number) => `noise ${powerOfTwo(width)}, one-sided`,
   residual: (width: number) => `residual noise ${powerOfTwo(width)}`,
+  relative: (width: number) => `relative noise ${powerOfTwo(width)}`,
   weights: (width: number) => `weight noise ${powerOfTwo(width)}`,
   fake: (format: string) => `fake ${format}`,
   fakeOutputs: (format: string) => `fake ${format}, all outputs`,
@@ -77,6 +78,12 @@ export function quantizationSpecs(preset: QuantizationPreset): RunSpec[] {
   ];
 }
 
+/** Both parts with a share of their steps, see {@linkcode scaleSteps}. */
+export function scaleQuantization(preset: QuantizationPreset, share: number): QuantizationPreset {
+  const { text, known } = preset;
+  return { ...preset, text: scaleSteps(text, share), known: scaleSteps(known, share) };
+}
+
 type Part = keyof typeof quantizationFamily;
 
 /** The arms that differ in what happens to the embedding in training. */
@@ -89,6 +96,10 @@ function augmentedArms(preset: QuantizationPreset, part: Part): Arm[] {
     arm(quantizationArm.plain),
     ...preset[part].noiseWidths.map((width) => arm(quantizationArm.noise(width), noise(width))),
     arm(quantizationArm.oneSided(noiseWidth), { ...noise(noiseWidth), oneSided: true }),
+    // Half of the width is the largest relative error of three mantissa bits.
+    ...part === "known"
+      ? [arm(quantizationArm.relative(noiseWidth), { ...noise(noiseWidth), relative: true })]
+      : [],
     arm(quantizationArm.residual(residualWidth), {
       method: "noise",
       width: residualWidth,

@@ -61,9 +61,10 @@ function partClaims(
   const residual = of(quantizationArm.residual(residualWidth));
   const widest = of(quantizationArm.noise(Math.max(...noiseWidths.filter((width) => width < 1))));
   const row = (
-    text: Omit<ClaimText, "paper"> & { paper?: number },
+    { claim, ...text }: Omit<ClaimText, "paper"> & { paper?: number },
     differences: readonly number[],
-  ) => claimRow({ paper: null, ...text }, differences, seeds, context);
+  ) =>
+    claimRow({ paper: null, claim: `${family}: ${claim}`, ...text }, differences, seeds, context);
   const embedding = (arm: ArmSummary, format: string) => costsOf(arm, rounded.embedding(format));
   const none = { direction: "none", margin: closeMargin([finalLosses(plain)]) } as const;
   const paper = PAPER_COSTS;

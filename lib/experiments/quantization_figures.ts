@@ -3,6 +3,7 @@
 import type { BarRow, CurveRow, HeatMapCells } from "../figures/mod.ts";
 import { mean, type Site } from "../measure/mod.ts";
 import { finalLosses, minus, roundedLosses, valueOverSeeds } from "./arm_summary.ts";
+import { quantizationArm } from "./quantization_arms.ts";
 import {
   armsNamed,
   costsOf,
@@ -46,29 +47,53 @@ export function lossBars(
   ]);
 }
 
+/** How far the embedding's numbers spread (standard deviation) against the noise's width. */
+export function spreadCurves(
+  results: readonly RunResult[],
+  family: string,
+  widths: readonly number[],
+): CurveRow[] {
+  return widths.flatMap((width) => {
+    const [arm] = armsNamed(results, family, [quantizationArm.noise(width)]);
+    return embeddingActivations(arm!).map(({ deviation }, at) => ({
+      arm: family,
+      seed: arm!.seeds[at]!,
+      x: width,
+      y: deviation,
+    }));
+  });
+}
+
 /** Costs are drawn as powers of ten of a nat: those below this one are noise. */
 const LEAST_NATS = 1e-4;
 
 /**
  * The cost of rounding one module at a time, log10 of nats per token, mean over seeds: modules down,
- * arms across; white where an arm has no such module.
+ * arms across, outputs before weights; white where an arm has no such module.
  */
 export function sensitivityCells(
   results: readonly RunResult[],
   family: string,
   names: readonly string[],
-  { site, format }: Readonly<{ site: Site; format: string }>,
+  { sites, format }: Readonly<{ sites: readonly Site[]; format: string }>,
 ): HeatMapCells {
   const arms = armsNamed(results, family, names);
-  const costs = arms.map((arm) => moduleCosts(arm, site, format));
-  const longest = costs.reduce((one, other) => other.length > one.length ? other : one);
+  const columns = sites.flatMap((site) =>
+    arms.map((arm) => ({
+      name: sites.length === 1 ? arm.arm : `${arm.arm}, ${site}`,
+      costs: moduleCosts(arm, site, format),
+    }))
+  );
+  const { costs: longest } = columns.reduce((one, other) =>
+    other.costs.length > one.costs.length ? other : one
+  );
   const rows = longest.map(({ module }) => module);
   return {
     rows,
-    columns: arms.map(({ arm }) => arm),
+    columns: columns.map(({ name }) => name),
     values: rows.map((module) =>
-      costs.map((modules) => {
-        const found = modules.find((one) => sameModule(one.module, module));
+      columns.map(({ costs }) => {
+        const found = costs.find((one) => sameModule(one.module, module));
         return found === undefined ? null : Math.log10(Math.max(LEAST_NATS, mean(found.costs)));
       })
     ),
@@ -83,7 +108,7 @@ function sameModule(module: string, other: string): boolean {
 /** Bars that neighbouring bins of the recorded histograms are put together to. */
 const DRAWN_BINS = 32;
 
-/** Density of the embedding's numbers, of the runs of one seed: one panel an arm. */
+/** Density of the embedding's numbers, of the runs of one seed. */
 export function activationCurves(
   results: readonly RunResult[],
   family: string,
@@ -99,7 +124,8 @@ export function activationCurves(
       const [low, high] = [edges[bin * merged]!, edges[(bin + 1) * merged]!];
       const found = counts.slice(bin * merged, (bin + 1) * merged)
         .reduce((sum, one) => sum + one, 0);
-      return { arm: arm.arm, seed, x: (low + high) / 2, y: found / count / (high - low) };
+      const y = found / count / (high - low);
+      return { arm: arm.arm, facet: family, seed, x: (low + high) / 2, y };
     });
   });
 }
@@ -136,6 +162,7 @@ export function bitCurves(
     bits.flatMap((count) =>
       minus(roundedLosses(arm, count), finalLosses(arm)).map((cost, at) => ({
         arm: arm.arm,
+        facet: family,
         seed: arm.seeds[at]!,
         x: count,
         y: cost,

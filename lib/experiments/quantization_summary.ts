@@ -3,13 +3,22 @@
  * weights unrounded, run by run.
  */
 
-import { type Condition, meanInterval, type QuantizedLoss, type Site } from "../measure/mod.ts";
+import {
+  type Condition,
+  embeddingLossNats,
+  meanInterval,
+  overContext,
+  type QuantizedLoss,
+  type Site,
+} from "../measure/mod.ts";
+import { parseQuantization, storedBits } from "../qat/mod.ts";
 import {
   type ArmSummary,
   finalLosses,
   findArm,
   flatten,
   minus,
+  roundedLosses,
   summarizeArms,
 } from "./arm_summary.ts";
 import { BOTTLENECK, quantizationArm } from "./quantization_arms.ts";
@@ -153,6 +162,7 @@ export function formatTable(
 ): Record<string, string>[] {
   const arms = armsNamed(results, family, names);
   const line = (label: string, key: string, value: (arm: ArmSummary) => number[]) => ({
+    data: family,
     embedding: label,
     ...Object.fromEntries(arms.map((arm) => [arm.arm, sayWithInterval(value(arm))])),
     ...Object.fromEntries(
@@ -180,6 +190,7 @@ export function quantizationTable(
   return summarizeArms(results).filter((arm) => arm.family === family).map((arm) => {
     const isCausal = arm.arm === quantizationArm.causal;
     return {
+      data: family,
       arm: arm.arm,
       loss: sayWithInterval(finalLosses(arm)),
       "deviation of z": isCausal
@@ -191,6 +202,43 @@ export function quantizationTable(
       [`all outputs in ${format}`]: sayWithInterval(costsOf(arm, rounded.all("output", format))),
       [`all weights in ${format}`]: sayWithInterval(costsOf(arm, rounded.all("weight", format))),
       "all in llm.int8": sayWithInterval(costsOf(arm, rounded.int8All)),
+    };
+  });
+}
+
+/**
+ * The embedding as bytes (lib/qat/storage.ts): bits of one, and the loss of some arms with the
+ * embedding rounded and paid for over N tokens (paper §3.1), nats. Scales of channels are taken from
+ * training samples and belong to the model.
+ */
+export function storageTable(
+  results: readonly RunResult[],
+  family: string,
+  names: readonly string[],
+  formats: readonly string[],
+): Record<string, string | number>[] {
+  const arms = armsNamed(results, family, names);
+  const { facts: { embeddingSize }, spec: { data } } = arms[0]!.runs[0]!.config;
+  return formats.map((format) => {
+    const quantization = parseQuantization(format);
+    const bits = storedBits(embeddingSize, quantization);
+    const price = embeddingLossNats({
+      parameterCount: embeddingSize,
+      bitsPerParameter: bits / embeddingSize,
+      amortization: overContext(data.contextLength),
+    });
+    const losses = (arm: ArmSummary) =>
+      quantization.scaling === "channel"
+        ? roundedLosses(arm, Number(quantization.format.slice("int".length)))
+        : lossesUnder(arm, rounded.embedding(format));
+    return {
+      embedding: format,
+      "bits stored": bits,
+      "price (nats)": price.toFixed(3),
+      ...Object.fromEntries(arms.flatMap((arm) => [
+        [`${arm.arm}: loss`, sayWithInterval(losses(arm))],
+        [`${arm.arm}: paid`, sayWithInterval(losses(arm).map((loss) => loss + price))],
+      ])),
     };
   });
 }

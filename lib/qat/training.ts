@@ -9,11 +9,13 @@
  *   outputs:    y + U for the output y of each of some modules
  *   weights:    W + U for the weight W of each of some modules
  *
- * U(−w/2, w/2), or U(0, w) if one-sided, as in the reference's code. With `fake-quantization` the
+ * U(−w/2, w/2), or U(0, w) if one-sided, as in the reference's code; a share of each number if
+ * relative, as the rounding of floating-point formats is: a model that is given noise of a fixed
+ * width can make its numbers larger until the noise is small beside them. With `fake-quantization` the
  * nearest number of a format stands in the place of each sum.
  */
 
-import { add, randomUniform, type Tensor, tensor, type Tree } from "../engine/mod.ts";
+import { add, mul, randomUniform, type Tensor, tensor, type Tree } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
 import { type Hooks, type ModuleHooks, pickModules, type TensorHook } from "../layers/mod.ts";
 import { checkQuantization, fakeQuantize, type Quantization } from "./quantization.ts";
@@ -28,6 +30,8 @@ export type NoiseInjection =
     width: number;
     /** One-sided noise is U(0, w), whose mean the next bias takes up. */
     oneSided?: boolean;
+    /** Relative noise is a share of each number, x U in the place of U: not in the paper. */
+    relative?: boolean;
     at: (typeof NOISE_SITES)[number];
   }>
   & SomeModules;
@@ -122,9 +126,13 @@ export function quantizationHooks(
 /** x plus noise of its own for every number, a pure function of the seed, int32 `[2]`. */
 export function addNoise(
   x: Tensor,
-  { width, oneSided = false }: Pick<NoiseInjection, "width" | "oneSided">,
+  { width, oneSided = false, relative = false }: Pick<
+    NoiseInjection,
+    "width" | "oneSided" | "relative"
+  >,
   seed: Tensor,
 ): Tensor {
   const low = oneSided ? 0 : -width / 2;
-  return add(x, randomUniform(x.shape, seed, low, low + width));
+  const noise = randomUniform(x.shape, seed, low, low + width);
+  return add(x, relative ? mul(x, noise) : noise);
 }
