@@ -4,6 +4,7 @@ import { EXPANSIONS, JOINS } from "../models/mod.ts";
 import { TEXT_UNITS } from "../text/mod.ts";
 import { type CommandSpec, type OptionValues, refuseIdleOptions } from "./_args.ts";
 import { checkLossOptions, COMMAND, LOSS_NOTES, LOSS_OPTIONS } from "./_train_loss.ts";
+import { checkQuantizationOptions, QUANTIZATION_OPTIONS } from "./_train_quantization.ts";
 
 /** The command line of the task. */
 export const trainCommand = {
@@ -108,6 +109,7 @@ export const trainCommand = {
       description: "bits a number at which the embedding is evaluated at the end",
     },
     ...LOSS_OPTIONS,
+    ...QUANTIZATION_OPTIONS,
     backend: { type: "choice", choices: BACKENDS, description: "force a backend" },
     fresh: { type: "boolean", description: "train anew, whatever is stored" },
     json: { type: "boolean", description: "print the records as JSON lines" },
@@ -122,6 +124,10 @@ export const trainCommand = {
     {
       command: "deno task train --train-windows 500 --objective absolute --entropies ID",
       does: "a CLM on few samples, towards the losses of a run on all",
+    },
+    {
+      command: "deno task train --model eem --noise 0.125",
+      does: "an EEM with noise on its embedding, as rounding would be",
     },
   ],
   notes: [
@@ -165,4 +171,5 @@ export function checkOptions(options: TrainOptions, given: ReadonlySet<string>):
   const setting = `--model ${model} --family ${family}${source}`;
   refuseIdleOptions(trainCommand, { options, given }, APPLICABLE, setting);
   checkLossOptions(options, given);
+  checkQuantizationOptions(options, given, trainCommand);
 }

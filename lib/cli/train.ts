@@ -21,6 +21,7 @@ import { readSource } from "../text/mod.ts";
 import { ADAMW_DEFAULTS } from "../train/mod.ts";
 import { parseCommand, runCommand } from "./_args.ts";
 import { lossOf, teacherOf } from "./_train_loss.ts";
+import { quantizationOf } from "./_train_quantization.ts";
 import { checkOptions, isSource, trainCommand, type TrainOptions } from "./_train_options.ts";
 
 /** Exit code after Ctrl-C, as shells have it. */
@@ -132,9 +133,11 @@ export function runSpec(
   teacher?: Teacher,
 ): RunSpec {
   const { model, objective } = options;
+  const qat = quantizationOf(options);
   const evaluateTrain = given.has("evaluateTrain") ? options.evaluateTrain : "trainWindows" in data;
   return {
-    arm: objective === "plain" ? model : `${model}, ${objective}`,
+    arm: [model, ...(objective === "plain" ? [] : [objective]), ...(qat ? [qat.method] : [])]
+      .join(", "),
     family: options.family,
     data,
     quantizedBits: options.model === "eem" ? options.bits : [],
@@ -152,6 +155,7 @@ export function runSpec(
       evaluateEvery: options.evaluateEvery,
       ...(evaluateTrain && { evaluateTrain }),
       ...lossOf(options),
+      ...(qat && { qat }),
     },
     ...(teacher && { teacher }),
   };

@@ -24,7 +24,7 @@ type Compiled<R> = { fn: TracedFunction; compile: boolean; form: R };
 /**
  * Compiles `fn` at its first call for the shapes it is called with. `fn` is run once on
  * placeholders, so that whatever it does with tensors, gradients included, becomes one TensorFlow
- * function; tensors that it closes over become constants at their values of that moment. On the
+ * function; tensors that it closes over keep their values of that moment. On the
  * other backends `fn` runs as it is, in a tidy scope: the same results within rounding.
  *
  * Results belong to the caller, who disposes them; inputs stay untouched.

@@ -35,6 +35,7 @@ export const quantizationArm = {
   oneSided: (width: number) => `noise ${powerOfTwo(width)}, one-sided`,
   residual: (width: number) => `residual noise ${powerOfTwo(width)}`,
   relative: (width: number) => `relative noise ${powerOfTwo(width)}`,
+  standardized: (width: number) => `noise of ${powerOfTwo(width)} deviations`,
   weights: (width: number) => `weight noise ${powerOfTwo(width)}`,
   fake: (format: string) => `fake ${format}`,
   fakeOutputs: (format: string) => `fake ${format}, all outputs`,
@@ -96,10 +97,10 @@ function augmentedArms(preset: QuantizationPreset, part: Part): Arm[] {
     arm(quantizationArm.plain),
     ...preset[part].noiseWidths.map((width) => arm(quantizationArm.noise(width), noise(width))),
     arm(quantizationArm.oneSided(noiseWidth), { ...noise(noiseWidth), oneSided: true }),
-    // Half of the width is the largest relative error of three mantissa bits.
-    ...part === "known"
-      ? [arm(quantizationArm.relative(noiseWidth), { ...noise(noiseWidth), relative: true })]
-      : [],
+    ...preset[part].shares.flatMap((width) => [
+      arm(quantizationArm.relative(width), { ...noise(width), relative: true }),
+      arm(quantizationArm.standardized(width), { ...noise(width), standardized: true }),
+    ]),
     arm(quantizationArm.residual(residualWidth), {
       method: "noise",
       width: residualWidth,

@@ -3,12 +3,14 @@
 import { type ArmSummary, finalLosses, findArm, minus, summarizeArms } from "./arm_summary.ts";
 import { type ClaimContext, claimRow, type ClaimText, closeMargin } from "./claim_row.ts";
 import type { ClaimRow } from "./claims.ts";
-import { quantizationArm, quantizationFamily } from "./quantization_arms.ts";
+import type { DataSpec } from "./data.ts";
+import { BOTTLENECK, quantizationArm, quantizationFamily } from "./quantization_arms.ts";
 import type { QuantizationPreset } from "./quantization_presets.ts";
 import {
   bottleneckLead,
   costsOf,
   embeddingActivations,
+  lossesUnder,
   otherCosts,
   PAPER_COSTS,
   rounded,
@@ -24,7 +26,7 @@ export function quantizationClaims(
   preset: QuantizationPreset,
   context: ClaimContext,
 ): ClaimRow[] {
-  const { text } = preset;
+  const { text, known } = preset;
   const causal = findArm(summarizeArms(results), quantizationFamily.text, quantizationArm.causal);
   return [
     claimRow(
@@ -41,15 +43,23 @@ export function quantizationClaims(
       text.seeds,
       context,
     ),
-    ...partClaims(results, preset, "text", context),
-    ...partClaims(results, preset, "known", context),
+    ...partClaims(results, preset, "text", finalLosses(causal), context),
+    ...partClaims(results, preset, "known", [sourceNats(known.data)], context),
   ];
 }
 
+/** What sequences of known bits cost a model without an embedding, nats per token. */
+function sourceNats(data: DataSpec): number {
+  if (!("source" in data)) throw new RangeError("known bits: expected data of a latent source");
+  return data.source.latentBits * Math.LN2 / (data.contextLength - 1);
+}
+
+/** @param withoutEmbedding What a model without an embedding loses, nats: "hardly any" is 2 % of it. */
 function partClaims(
   results: readonly RunResult[],
   { sweepFormat, noiseWidth, residualWidth, ...preset }: QuantizationPreset,
   part: keyof typeof quantizationFamily,
+  withoutEmbedding: readonly number[],
   context: ClaimContext,
 ): ClaimRow[] {
   const { noiseWidths, seeds } = preset[part];
@@ -66,7 +76,8 @@ function partClaims(
   ) =>
     claimRow({ paper: null, claim: `${family}: ${claim}`, ...text }, differences, seeds, context);
   const embedding = (arm: ArmSummary, format: string) => costsOf(arm, rounded.embedding(format));
-  const none = { direction: "none", margin: closeMargin([finalLosses(plain)]) } as const;
+  const lossIn = (arm: ArmSummary) => lossesUnder(arm, rounded.embedding(sweepFormat));
+  const none = { direction: "none", margin: closeMargin([withoutEmbedding]) } as const;
   const paper = PAPER_COSTS;
 
   const lost = (claim: string, format: string, paper?: number) =>
@@ -106,11 +117,13 @@ function partClaims(
       metric: "cost for the embedding, e5m2 − e4m3fn",
       paper: 1.79,
     }, minus(embedding(plain, "e5m2"), embedding(plain, "e4m3fn"))),
-    row({
-      experiment: "E18",
-      claim: "without noise down and up are the most sensitive modules",
-      metric: `cost of ${sweepFormat} for outputs, lesser of down and up − greatest of the others`,
-    }, bottleneckLead(plain, "output", sweepFormat)),
+    ...BOTTLENECK.map((module) =>
+      row({
+        experiment: "E18",
+        claim: `without noise ${module} is more sensitive than the other modules`,
+        metric: `cost of ${sweepFormat} for outputs, ${module} − greatest but down and up`,
+      }, bottleneckLead(plain, module, "output", sweepFormat))
+    ),
     row({
       experiment: "E19",
       claim: "noise costs no loss of its own",
@@ -119,6 +132,17 @@ function partClaims(
     }, minus(finalLosses(noise), finalLosses(plain))),
     saved("e4m3fn"),
     saved("e5m2"),
+    row({
+      experiment: "E19",
+      claim: `with noise the model is better when the embedding is ${sweepFormat}`,
+      metric: `held-out loss with the embedding in ${sweepFormat}, no noise − noise`,
+    }, minus(lossIn(plain), lossIn(noise))),
+    row({
+      experiment: "E19",
+      claim: "with noise down is no more sensitive than the other modules",
+      metric: `cost of ${sweepFormat} for outputs, down − greatest but down and up`,
+      ...none,
+    }, bottleneckLead(noise, "down", "output", sweepFormat)),
     row({
       experiment: "E19",
       claim: "with noise Int8 of the embedding costs nothing",

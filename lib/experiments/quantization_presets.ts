@@ -19,6 +19,11 @@ export type QuantizedTraining =
     peakRate: number;
     /** Widths w of uniform noise on the embedding; the paper's are 2⁻¹ … 2⁻⁴. */
     noiseWidths: readonly number[];
+    /**
+     * Widths of noise that is a share of each number or of their deviation; 2⁻³ has at most the
+     * relative error of three mantissa bits, 2⁻² of two.
+     */
+    shares: readonly number[];
   }>;
 
 export type QuantizationPreset = Readonly<{
@@ -54,6 +59,7 @@ const TEXT: QuantizedTraining = {
   embeddingSize: 4,
   peakRate: 5e-3,
   noiseWidths: [2, 2 ** -1, 2 ** -2, 2 ** -3, 2 ** -4],
+  shares: [],
   batchSize: 64,
   steps: 3000,
   warmupSteps: 50,
@@ -76,6 +82,7 @@ const KNOWN: QuantizedTraining = {
   ),
   width: 32,
   noiseWidths: [2, 1, 2 ** -1, 2 ** -2, 2 ** -3, 2 ** -4],
+  shares: [2 ** -5, 2 ** -3, 2 ** -2],
   seeds: [2, 3, 4, 5, 6],
 };
 
@@ -111,7 +118,7 @@ export const QUANTIZATION_PRESETS: Readonly<Record<PresetName, QuantizationPrese
       layerCount: 1,
       noiseWidths: FEW_WIDTHS,
     },
-    known: { ...KNOWN, ...QUICK, layerCount: 1, noiseWidths: FEW_WIDTHS },
+    known: { ...KNOWN, ...QUICK, layerCount: 1, noiseWidths: FEW_WIDTHS, shares: [2 ** -3] },
   },
   small: SMALL,
   paper: {

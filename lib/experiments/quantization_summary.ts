@@ -77,12 +77,14 @@ export type ModuleCosts = Readonly<{ module: string; site: Site; costs: number[]
 
 /** The modules of an arm that was swept, in the order of its parameter tree; else none. */
 export function moduleCosts(arm: ArmSummary, site: Site, format: string): ModuleCosts[] {
-  const sweep = arm.runs[0]!.config.spec.rounding?.sweep;
+  const [run] = arm.runs;
+  const { conditions = [], sweep } = run!.config.spec.rounding ?? {};
   if (sweep?.quantization !== format || !sweep.sites.includes(site)) return [];
-  const names = roundedRecords(arm.runs[0]!)
-    .filter((record) => record.modules.length === 1 && record.site === site)
+  // The sweep comes after the conditions, some of which are of the same modules.
+  const names = roundedRecords(run!).slice(conditions.length)
+    .filter((record) => record.site === site)
     .map(modulesOf);
-  return [...new Set(names)].map((module) => ({
+  return names.map((module) => ({
     module,
     site,
     costs: costsOf(arm, { modules: module, site, quantization: format }),
@@ -100,21 +102,21 @@ export function armsNamed(
 }
 
 /** Whether a module stands on one of the two sides of the embedding. */
-export function isBottleneck(module: string): boolean {
+function isBottleneck(module: string): boolean {
   return (BOTTLENECK as readonly string[]).includes(module);
 }
 
-/** The lesser cost of down and up, less the greatest of the other modules, seed by seed. */
-export function bottleneckLead(arm: ArmSummary, site: Site, format: string): number[] {
+/** The cost of down or up, less the greatest of all modules but these two, seed by seed. */
+export function bottleneckLead(
+  arm: ArmSummary,
+  module: (typeof BOTTLENECK)[number],
+  site: Site,
+  format: string,
+): number[] {
   const all = moduleCosts(arm, site, format);
-  const ends = (isInside: boolean, pick: (...costs: number[]) => number) =>
-    arm.seeds.map((_, at) =>
-      pick(
-        ...all.filter(({ module }) => isBottleneck(module) === isInside)
-          .map(({ costs }) => costs[at]!),
-      )
-    );
-  return minus(ends(true, Math.min), ends(false, Math.max));
+  const others = all.filter((one) => !isBottleneck(one.module));
+  const greatest = arm.seeds.map((_, at) => Math.max(...others.map(({ costs }) => costs[at]!)));
+  return minus(all.find((one) => one.module === module)!.costs, greatest);
 }
 
 /** The costs of all modules but down and up, one at a time, added up, seed by seed. */

@@ -1,12 +1,14 @@
 /** What rounding costs a trained run, module by module, and how its activations are spread. */
 
-import { jit, type Tensor, tensor } from "../engine/mod.ts";
-import { type Model, tokenLosses } from "../models/mod.ts";
+import { disposeTree, jit, type Tensor, tensor } from "../engine/mod.ts";
+import { pickModules } from "../layers/mod.ts";
+import { initModel, type Model, tokenLosses } from "../models/mod.ts";
 import { quantizationHooks } from "../qat/mod.ts";
 import { createRandom } from "../random.ts";
 import {
   type ActivationStatistics,
   activationStatistics,
+  type Condition,
   type QuantizedLoss,
   quantizedLosses,
   type QuantizedModel,
@@ -25,6 +27,35 @@ export type RoundingRecord =
     lossNats: number;
   }>;
 
+type Rounding = NonNullable<RunSpec["rounding"]>;
+
+/**
+ * Checks what `rounding` asks for, by a model made for it, before the run's own is trained.
+ *
+ * @throws UserError for modules that the model has not, and sites and formats that do not apply.
+ */
+export function checkRounding(
+  { rounding, training: { model: config, batchSize } }: RunSpec,
+  { heldOut, padId }: TrainingData,
+): void {
+  if (rounding === undefined) return;
+  const params = initModel(config, createRandom(0));
+  try {
+    // It refuses at once what it would refuse, and computes nothing until a loss is asked for.
+    quantizedLosses({ config, params, padId }, heldOut, conditionsOf(params, rounding), {
+      batchSize,
+    });
+    pickModules(params, rounding.activations ?? []);
+  } finally {
+    disposeTree(params);
+  }
+}
+
+/** What is named, then the sweep. */
+function conditionsOf(params: Model, { conditions = [], sweep }: Rounding): Condition[] {
+  return [...conditions, ...sweep ? sensitivityConditions(params, sweep) : []];
+}
+
 /** What `rounding` of the run's specification asks for; nothing without it. */
 export async function measureRounding(
   model: QuantizedModel,
@@ -34,10 +65,10 @@ export async function measureRounding(
   if (rounding === undefined) return [];
   const { heldOut } = data;
   const { batchSize } = training;
-  const { conditions = [], sweep, activations = [] } = rounding;
-  const all = [...conditions, ...sweep ? sensitivityConditions(model.params, sweep) : []];
+  const { activations = [] } = rounding;
+  const conditions = conditionsOf(model.params, rounding);
   const records: RoundingRecord[] = await measureAsTrained(model, data, training);
-  for await (const loss of quantizedLosses(model, heldOut, all, { batchSize })) {
+  for await (const loss of quantizedLosses(model, heldOut, conditions, { batchSize })) {
     records.push({ type: "measurement", what: "rounded modules", ...loss });
   }
   if (activations.length === 0) return records;

@@ -22,7 +22,7 @@ import {
 import { type DataSpec, prepareData, type PreparedData } from "./data.ts";
 import { measureEmbedding, measureFullWindows, measureSource } from "./measurements.ts";
 import { gitCommit } from "./provenance.ts";
-import { measureRounding } from "./rounding_records.ts";
+import { checkRounding, measureRounding } from "./rounding_records.ts";
 import { neededRuns, runId, type RunSpec } from "./run_spec.ts";
 import { checkNeededRun, checkTeacher, loadNeeded } from "./needed_runs.ts";
 import {
@@ -145,6 +145,13 @@ async function planRuns(
     data.set(key, prepared);
     return prepared;
   };
+  // A check makes a model, and runs of an arm would all make the same.
+  const checked = new Set<string>();
+  const checkRoundingOnce = (spec: RunSpec, prepared: PreparedData) => {
+    const key = JSON.stringify([spec.data, spec.training.model, spec.rounding]);
+    if (!checked.has(key)) checkRounding(spec, prepared.training);
+    checked.add(key);
+  };
   const sources: PlannedRun[] = [];
   const plan = async (
     spec: RunSpec,
@@ -153,6 +160,7 @@ async function planRuns(
     const prepared = await prepare(spec.data);
     const { onto } = spec.estimates ?? {};
     checkRun(spec, prepared, onto && await prepare(onto));
+    checkRoundingOnce(spec, prepared);
     const needed = neededRuns(spec);
     for (const source of needed) checkNeededRun(spec, prepared, source, await prepare(source.data));
     const id = runId(spec, prepared.corpusKey);

@@ -33,7 +33,10 @@ export type ActivationStatistics = Readonly<{
    * equal, from 0.5 below to 0.5 above.
    */
   histogram: Readonly<{ edges: readonly number[]; counts: readonly number[] }>;
-  /** Whether anything drifts: the same of equal runs of windows, in the text's order. */
+  /**
+   * Whether anything drifts: the same of equal runs of windows, in the text's order; NaN where all
+   * is left out.
+   */
   trend: readonly Readonly<{ mean: number; deviation: number }>[];
 }>;
 
@@ -213,11 +216,9 @@ async function measureRanges(
     };
     const count = addUp(counts);
     if (count === 0) refuse("activations at tokens", "them at pads alone");
-    // Rounding must not take a mean out of the range: that of equal numbers is their value.
-    const meanOf = (total: number, count: number) => Math.max(low, Math.min(total / count, high));
-    const mean = meanOf(addUp(totals), count);
+    const mean = addUp(totals) / count;
     if (!Number.isFinite(mean)) refuse("finite activations", `a mean of ${mean}`);
-    const means = totals.map((total, part) => meanOf(total, counts[part]!));
+    const means = totals.map((total, part) => total / counts[part]!);
     return { count, mean, low, high, outlierShare: outliers / count, counts, means };
   });
 }

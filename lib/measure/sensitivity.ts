@@ -179,6 +179,8 @@ async function* measureAll(
   };
   try {
     for (const rounding of planned) {
+      // Reading tensors may take no turn of the event loop, and without one nothing can abort.
+      if (signal !== undefined) await new Promise((resolve) => setTimeout(resolve, 0));
       if (signal?.aborted) return;
       const { lossNats, scoredTokens } = await lossOf(rounding);
       yield { ...rounding.condition, lossNats, scoredTokens };

@@ -9,13 +9,28 @@
  *   outputs:    y + U for the output y of each of some modules
  *   weights:    W + U for the weight W of each of some modules
  *
- * U(−w/2, w/2), or U(0, w) if one-sided, as in the reference's code; a share of each number if
- * relative, as the rounding of floating-point formats is: a model that is given noise of a fixed
- * width can make its numbers larger until the noise is small beside them. With `fake-quantization` the
+ * U(−w/2, w/2), or U(0, w) if one-sided, as in the reference's code. With `fake-quantization` the
  * nearest number of a format stands in the place of each sum.
+ *
+ * A model that is given noise of a fixed width can make its numbers larger until the noise is small
+ * beside them. Two forms that the paper lacks leave it no such way: _relative_ noise is a share of
+ * each number, as the rounding of floating-point formats is; _standardized_ noise is a share of their
+ * standard deviation, as the rounding of integers with equal steps is.
  */
 
-import { add, mul, randomUniform, type Tensor, tensor, type Tree } from "../engine/mod.ts";
+import {
+  add,
+  mean,
+  mul,
+  randomUniform,
+  sqrt,
+  square,
+  straightThrough,
+  sub,
+  type Tensor,
+  tensor,
+  type Tree,
+} from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
 import { type Hooks, type ModuleHooks, pickModules, type TensorHook } from "../layers/mod.ts";
 import { checkQuantization, fakeQuantize, type Quantization } from "./quantization.ts";
@@ -32,6 +47,8 @@ export type NoiseInjection =
     oneSided?: boolean;
     /** Relative noise is a share of each number, x U in the place of U: not in the paper. */
     relative?: boolean;
+    /** The width is in standard deviations of the batch's numbers: not in the paper. */
+    standardized?: boolean;
     at: (typeof NOISE_SITES)[number];
   }>
   & SomeModules;
@@ -74,6 +91,9 @@ export function checkQuantizationAwareTraining(qat: QuantizationAwareTraining): 
     );
   }
   if (method === "fake-quantization") return checkQuantization(qat.quantization);
+  if (qat.relative && qat.standardized) {
+    throw new UserError("qat: expected relative or standardized noise, found both; leave one out");
+  }
   if (qat.width > 0 && Number.isFinite(qat.width)) return;
   throw new UserError(`qat.width: expected a positive number, found ${qat.width}`);
 }
@@ -123,16 +143,23 @@ export function quantizationHooks(
   }
 }
 
-/** x plus noise of its own for every number, a pure function of the seed, int32 `[2]`. */
+/**
+ * x plus noise of its own for every number, a pure function of the seed, int32 `[2]`. The gradient
+ * takes a standard deviation as given: making x larger earns nothing.
+ */
 export function addNoise(
   x: Tensor,
-  { width, oneSided = false, relative = false }: Pick<
+  { width, oneSided = false, relative = false, standardized = false }: Pick<
     NoiseInjection,
-    "width" | "oneSided" | "relative"
+    "width" | "oneSided" | "relative" | "standardized"
   >,
   seed: Tensor,
 ): Tensor {
   const low = oneSided ? 0 : -width / 2;
   const noise = randomUniform(x.shape, seed, low, low + width);
-  return add(x, relative ? mul(x, noise) : noise);
+  if (!standardized) return add(x, relative ? mul(x, noise) : noise);
+  return straightThrough(x, (x) => {
+    const deviation = sqrt(mean(square(sub(x, mean(x)))));
+    return add(x, mul(deviation, noise));
+  });
 }

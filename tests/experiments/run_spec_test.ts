@@ -56,6 +56,31 @@ const ESTIMATING: RunSpec = {
   },
 };
 
+const NOISED: RunSpec = tinySpec("folder", "eem", {
+  qat: {
+    method: "noise",
+    at: "outputs",
+    width: 0.125,
+    oneSided: true,
+    relative: true,
+    modules: ["up", "down"],
+  },
+});
+const ROUNDED: RunSpec = {
+  ...tinySpec("folder", "eem", {
+    qat: {
+      method: "fake-quantization",
+      at: "weights",
+      quantization: { format: "int8", scaling: "row", outlierThreshold: 6 },
+    },
+  }),
+  rounding: {
+    conditions: [{ modules: ["up"], site: "output", quantization: "e4m3fn" }],
+    sweep: { quantization: "int8/row", sites: ["output", "weight"] },
+    activations: ["down"],
+  },
+};
+
 /** The end of an id, which says what decides a run's numbers. */
 function hashOf(id: string): string {
   const [hash] = id.match(/[0-9a-f]{12}$/) ?? assert.fail(`no hash at the end of ${id}`);
@@ -73,6 +98,7 @@ function reversed<T>(value: T): T {
 /** Copies of `value`, each with one leaf changed, by the leaf's path. */
 function* withOneChange(value: unknown, path = ""): Generator<[path: string, changed: unknown]> {
   if (typeof value === "number") yield [path, value + 1];
+  else if (typeof value === "boolean") yield [path, !value];
   else if (typeof value === "string") yield [path, `${value} `];
   else if (Array.isArray(value)) {
     yield [`${path}.length`, [...value, 1]];
@@ -203,6 +229,8 @@ for (
     ["a teacher of halves", CROSS_FITTED, 80],
     ["the truth about a source", TRUE, 30],
     ["estimates", ESTIMATING, 60],
+    ["noise", NOISED, 35],
+    ["rounding in training and at its end", ROUNDED, 40],
   ] as const
 ) {
   Deno.test(`runId() changes with every field that decides a run's numbers, on ${name}`, () => {
@@ -234,6 +262,11 @@ Deno.test("runId() tells runs by what they take from others, and from which part
     { ...SPEC, teacher: { halves: { even: SPEC, odd: other }, estimator: "loss" } },
     { ...SPEC, teacher: { exact: "surprisal" } },
     { ...SPEC, teacher: { exact: "corruption" } },
+    NOISED,
+    tinySpec("folder", "eem", { qat: { method: "noise", at: "outputs", width: 0.125 } }),
+    ROUNDED,
+    { ...SPEC, rounding: ROUNDED.rounding! },
+    { ...SPEC, rounding: {} },
     { ...SPEC, estimates: { windows: 1, of: ["loss"] } },
     { ...SPEC, estimates: { windows: 1, of: ["loss"], shorter: other } },
     { ...SPEC, estimates: { windows: 1, of: ["loss"], onto: SPEC.data } },

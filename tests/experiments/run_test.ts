@@ -153,6 +153,10 @@ Deno.test("runAll() refuses what cannot be trained before it trains anything", (
       [{ ...good, quantizedBits: [4, 1] }, /found 1$/],
       [training({ attentionDropout: 0.1 }), /^attention dropout: expected a causal model/],
       [training({ objective: { form: "signed" } }), /^objective signed: expected a causal model/],
+      [
+        training({ qat: { method: "noise", at: "weights", width: 1, modules: ["upper"] } }),
+        /^module upper: expected one of encoder\.embedding, .* found none of that name$/,
+      ],
       [training({ penalties: { l1: 0 } }), /^penalties\.l1: expected a positive number, found 0$/],
       [
         { ...good, data: { ...good.data, trainWindows: 1e6 } },
@@ -546,6 +550,11 @@ function treatedSpecs(folder: string): RunSpec[] {
     treated("smoothing", { objective: { form: "label-smoothing", share: 0.2 } }),
     treated("L1", { penalties: { l1: 0.01 } }),
     treated("L2", { penalties: { l2: 0.01 } }),
+    treated("noise", { qat: { method: "noise", at: "outputs", width: 0.5 } }),
+    treated("less noise", { qat: { method: "noise", at: "outputs", width: 0.25 } }),
+    treated("rounding", {
+      qat: { method: "fake-quantization", at: "weights", quantization: { format: "int4" } },
+    }),
     treated("one-sided", { objective: { form: "one-sided" } }, { teacher }),
     treated("absolute", { objective: { form: "absolute", scale: 1 } }, { teacher }),
     treated("absolute, shuffled", { objective: { form: "absolute", scale: 1 } }, {
@@ -616,11 +625,11 @@ Deno.test("runAll() records both sides of each evaluation, and what a loss form 
     assert.deepEqual(valuesOf((await runAll([taught], options))[0]!), []);
   }));
 
-Deno.test("runAll() stopped with a loss form or dropout goes on bit by bit", () =>
+Deno.test("runAll() stopped with a loss form, dropout or noise goes on bit by bit", () =>
   withFiles(tinyCorpus(), async (folder) => {
     const options = optionsIn(folder);
     const specs = treatedSpecs(folder).filter(({ arm }) =>
-      arm === "dropout" || arm === "absolute, shuffled"
+      ["dropout", "noise", "absolute, shuffled"].includes(arm)
     );
     const whole = await runAll(specs, options);
     for (const [index, spec] of specs.entries()) {

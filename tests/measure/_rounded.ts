@@ -25,6 +25,26 @@ export function tensorCounts(): readonly number[] {
   return [memory().numTensors, native];
 }
 
+/** Counts the functions that TensorFlow is given and that it is told to forget, until it stops. */
+export function countFunctions() {
+  const { binding } = tf.backend() as TensorFlowBackend;
+  const { finishTrace, deleteFunction } = binding;
+  let made = 0, freed = 0;
+  binding.finishTrace = (...inputs) => {
+    made++;
+    return finishTrace.apply(binding, inputs);
+  };
+  binding.deleteFunction = (fn) => {
+    freed++;
+    deleteFunction.call(binding, fn);
+  };
+  const stop = (): readonly [made: number, freed: number] => {
+    Object.assign(binding, { finishTrace, deleteFunction });
+    return [made, freed];
+  };
+  return { stop };
+}
+
 /** The nearest numbers of a format, by its codes. */
 export function toFormat(values: Float32Array, format: FloatFormatName): Float32Array<ArrayBuffer> {
   return decodeFloats(encodeFloats(values, format, "saturate"), format);

@@ -12,7 +12,7 @@ import {
 } from "../../lib/models/mod.ts";
 import type { WindowIds } from "../../lib/text/mod.ts";
 import { createRandom } from "../../lib/random.ts";
-import { onEveryBackend } from "../_backends.ts";
+import { onEveryBackend, onTensorFlow } from "../_backends.ts";
 import { assertClose, normals, read } from "../_numbers.ts";
 import { estimated, refusalOf, windowsOf } from "../entropy/_estimated.ts";
 import {
@@ -25,7 +25,7 @@ import {
   transformer,
   WIDTH,
 } from "../models/_tiny.ts";
-import { idsOf, PADDED, tensorCounts, WINDOWS } from "./_rounded.ts";
+import { countFunctions, idsOf, PADDED, tensorCounts, WINDOWS } from "./_rounded.ts";
 
 const once = { oncePerBackend: true } as const;
 
@@ -123,6 +123,9 @@ onEveryBackend("activationStatistics() leaves pads out, and counts a memory slot
     ["up", 3 * WIDTH],
     [names[1], (3 * LENGTH - 2 + 3) * 12],
   ]);
+  const pads = windowsOf(new Int32Array(3 * LENGTH).fill(PAD));
+  const [down] = await activationStatistics(model, pads, ["down"], { batchSize: 2 });
+  assert.equal(down!.count, 3 * EMBEDDING_SIZE, "a window's vector is at no token");
 }, once);
 
 onEveryBackend(
@@ -204,14 +207,14 @@ onEveryBackend(
       const [found] = await activationStatistics(model, windows, ["embedding"], { batchSize: 16 });
       return found!;
     };
-    const normal = await describe(normals(NUMBERS, 5, 3).map((x) => x + 1));
+    const normal = await describe(normals(NUMBERS, 5, 3).map((x) => x - 1));
     assert.equal(normal.count, NUMBERS);
-    // Four standard errors each; P(|N(1, 3²)| ≥ 6) = 0.05776.
+    // Four standard errors each; P(|N(−1, 3²)| ≥ 6) = Φ(−5/3) + Φ(−7/3) = 0.05761.
     const standardError = 1 / Math.sqrt(NUMBERS);
-    assert.ok(Math.abs(normal.mean - 1) < 4 * 3 * standardError);
+    assert.ok(Math.abs(normal.mean + 1) < 4 * 3 * standardError);
     assert.ok(Math.abs(normal.deviation - 3) < 4 * 3 * standardError / Math.SQRT2);
     assert.ok(Math.abs(normal.excessKurtosis) < 4 * Math.sqrt(24) * standardError);
-    assert.ok(Math.abs(normal.outlierShare - 0.05776) < 4 * 0.2333 * standardError);
+    assert.ok(Math.abs(normal.outlierShare - 0.05761) < 4 * 0.2333 * standardError);
     assert.equal(normal.histogram.counts.length, 128);
     assert.equal(normal.histogram.counts.reduce((sum, count) => sum + count), NUMBERS);
     assert.deepEqual(
@@ -309,6 +312,13 @@ onEveryBackend(
   },
   once,
 );
+
+onTensorFlow("activationStatistics() frees what it has compiled", async () => {
+  const model = estimated(AUGMENTED["mixer EEM"]);
+  const count = countFunctions();
+  await activationStatistics(model, WINDOWS, "all", { batchSize: 2 });
+  assert.deepEqual(count.stop(), [1, 1]);
+});
 
 onEveryBackend("activationStatistics() says in one line what it cannot do", async () => {
   const model = estimated(CAUSAL["mixer CLM"], PAD);

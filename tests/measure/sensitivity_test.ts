@@ -17,7 +17,7 @@ import {
   visibleTokens,
 } from "../../lib/models/mod.ts";
 import { FLOAT_FORMATS, type FloatFormatName } from "../../lib/qat/mod.ts";
-import { onEveryBackend } from "../_backends.ts";
+import { onEveryBackend, onTensorFlow } from "../_backends.ts";
 import { assertClose, read } from "../_numbers.ts";
 import { estimated, windowsOf } from "../entropy/_estimated.ts";
 import {
@@ -34,6 +34,7 @@ import {
   transformer,
 } from "../models/_tiny.ts";
 import {
+  countFunctions,
   crossEntropy,
   hostLoss,
   idsOf,
@@ -271,6 +272,28 @@ onEveryBackend("quantizedLosses() stops between conditions and frees its tensors
   const none = quantizedLosses(model, WINDOWS, conditions, { batchSize: 2, signal });
   assert.deepEqual(await Array.fromAsync(none), []);
 }, once);
+
+onEveryBackend("quantizedLosses() lets others abort it while it runs", async () => {
+  const model = eem();
+  const conditions = sensitivityConditions(model.params, { quantization: "fp16" });
+  const controller = new AbortController();
+  const { signal } = controller;
+  setTimeout(() => controller.abort(), 0);
+  const losses = quantizedLosses(model, WINDOWS, conditions, { batchSize: 2, signal });
+  assert.ok((await Array.fromAsync(losses)).length < conditions.length);
+}, once);
+
+onTensorFlow("quantizedLosses() frees what it has compiled", async () => {
+  const model = eem();
+  const count = countFunctions();
+  const conditions = sensitivityConditions(model.params, {
+    quantization: "fp16",
+    modules: ["down", "up"],
+    sites: ["output", "weight", "product"],
+  });
+  const losses = await lossesOf(model, conditions);
+  assert.deepEqual([losses.length, ...count.stop()], [6, 5, 5], "weights share one");
+});
 
 onEveryBackend("quantizedLosses() refuses at once what cannot be rounded", () => {
   const model = eem();

@@ -6,8 +6,9 @@ Run (any machine, CPU, some seconds):
     python tests/reference/qat_training_golden.py       # writes tests/golden/qat/training.json
 
 The model, its weights and batches are those of tests/golden/models; nothing of the library is used.
-Noise is added as the original code does it, `z + rand * w`, less w/2 where it is symmetric, with
-the library's random numbers: Philox as in attention_dropout_golden.py, with the key
+Noise is added as the original code does it, `z + rand * w`, less w/2 where it is symmetric, times
+z where it is relative, with the library's random numbers: Philox as in attention_dropout_golden.py,
+with the key
 
     (seed + i, step) modulo 2^32        of the i-th of the modules that have noise
 
@@ -67,6 +68,8 @@ CASES = {
     "embedding, one-sided": {**NOISE, "at": "embedding", "oneSided": True},
     "residual, symmetric": {**NOISE, "at": "residual"},
     "residual, one-sided": {**NOISE, "at": "residual", "oneSided": True},
+    "embedding, relative": {**NOISE, "at": "embedding", "relative": True},
+    "residual, relative": {**NOISE, "at": "residual", "relative": True},
     "weights of up": {**NOISE, "at": "weights", "modules": ["up"]},
     "all weights": {**NOISE, "at": "weights"},
     "all outputs": {**NOISE, "at": "outputs", "modules": "all"},
@@ -127,6 +130,8 @@ def with_noise(qat, name, site, key, first):
         is_weight = site == "weight"
         rand = weight_noise(name, x, key) if is_weight else activation_noise(name, x, key, first)
         noise = (rand * width + low).to(x.dtype)
+        if qat.get("relative"):
+            noise = noise * x
         return x + (noise / 2 if qat["at"] == "residual" else noise)
 
     return change

@@ -144,6 +144,26 @@ export const WITH_OBJECTIVE: TrainingConfig = {
   evaluateTrain: true,
 };
 
+/** An EEM with noise on its embedding. */
+export const WITH_NOISE = {
+  ...CONFIG,
+  model: EEM,
+  qat: { method: "noise", at: "embedding", width: 0.5 },
+} as const satisfies TrainingConfig;
+
+/** Noise on the outputs of all modules, beside dropped attention weights. */
+export const WITH_NOISE_AND_DROPOUT = {
+  ...WITH_DROPOUT,
+  qat: { method: "noise", at: "outputs", width: 0.1, oneSided: true },
+} as const satisfies TrainingConfig;
+
+/** An EEM whose weights are rounded in training. */
+export const WITH_ROUNDING = {
+  ...CONFIG,
+  model: EEM,
+  qat: { method: "fake-quantization", at: "weights", quantization: { format: "int4" } },
+} as const satisfies TrainingConfig;
+
 /** Values where a loss form compares with them, and nowhere else. */
 export const COMPARED_DATA: TrainingData = { ...DATA, train: VALUED_DATA.train };
 
@@ -166,6 +186,18 @@ export const SESSIONS: readonly Readonly<{
     config: WITH_DROPOUT,
     data: DATA,
     start: () => startSession(WITH_DROPOUT),
+  },
+  {
+    name: "a causal transformer with noise and dropout",
+    config: WITH_NOISE_AND_DROPOUT,
+    data: DATA,
+    start: () => startSession(WITH_NOISE_AND_DROPOUT),
+  },
+  {
+    name: "an EEM with noise behind a frozen encoder",
+    config: WITH_NOISE,
+    data: DATA,
+    start: () => startSession(WITH_NOISE, trainedEncoder()),
   },
   {
     name: "a causal model with a loss form",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { activeTensorFlow } from "../../lib/engine/_tensorflow.ts";
-import { disposeTree, memory, zeros } from "../../lib/engine/mod.ts";
+import { disposeTree, memory, type Tensor, zeros } from "../../lib/engine/mod.ts";
 import { UserError } from "../../lib/errors.ts";
 import {
   type BackboneConfig,
@@ -8,6 +8,7 @@ import {
   type Model,
   type ModelConfig,
 } from "../../lib/models/mod.ts";
+import type { NoiseInjection } from "../../lib/qat/mod.ts";
 import { createRandom } from "../../lib/random.ts";
 import {
   latentLength,
@@ -33,6 +34,7 @@ import {
   type TrainingRecord,
 } from "../../lib/train/mod.ts";
 import { onEveryBackend, onTensorFlow } from "../_backends.ts";
+import { assertClose } from "../_numbers.ts";
 import {
   BACKENDS,
   BATCH,
@@ -50,7 +52,10 @@ import {
   windows,
   WITH_DROPOUT,
   WITH_ENCODER,
+  WITH_NOISE,
+  WITH_NOISE_AND_DROPOUT,
   WITH_OBJECTIVE,
+  WITH_ROUNDING,
 } from "./_tiny_training.ts";
 
 onEveryBackend("train() logs and evaluates at its steps, and both at the last one", async () => {
@@ -302,39 +307,46 @@ onEveryBackend(
 );
 
 onEveryBackend("train() refuses loss options that the model cannot be trained with", async () => {
-  const config = { ...CONFIG, attentionDropout: 0.1 };
-  const programs = { ...compile(), step: (() => assert.fail("trained")) as never };
-  await assert.rejects(
-    runToEnd(startSession(config), programs, config),
-    (error) =>
-      error instanceof UserError && /^attention dropout: expected a causal/.test(error.message),
-  );
+  const refused: [Partial<TrainingConfig>, RegExp][] = [
+    [{ attentionDropout: 0.1 }, /^attention dropout: expected a causal/],
+    [{ qat: WITH_NOISE.qat }, /^qat\.at embedding: expected an augmented decoder/],
+  ];
+  for (const [options, message] of refused) {
+    const config = { ...CONFIG, ...options };
+    const programs = { ...compile(), step: (() => assert.fail("trained")) as never };
+    await assert.rejects(
+      runToEnd(startSession(config), programs, config),
+      (error) => error instanceof UserError && message.test(error.message),
+    );
+  }
 }, { only: ["cpu"] });
 
-/** The programs, and the inputs of each call of their step. */
-function watchSteps(programs: Programs) {
+/** What each step of a whole run is given. */
+async function watchSteps(config: TrainingConfig, programs: Programs) {
   const ids: number[][] = [];
   const seeds: (number[] | undefined)[] = [];
+  const noiseSeeds: (number[] | undefined)[] = [];
+  const valuesOf = (seed: Tensor | undefined) => {
+    assert.ok(seed === undefined || seed.dtype === "int32");
+    return seed && [...seed.dataSync()];
+  };
   const step = Object.assign(
     (...inputs: Parameters<Programs["step"]>) => {
-      const { idsBN, dropoutSeed } = inputs[3];
-      assert.ok(dropoutSeed === undefined || dropoutSeed.dtype === "int32");
+      const { idsBN, dropoutSeed, noiseSeed } = inputs[3];
       ids.push([...idsBN.dataSync()]);
-      seeds.push(dropoutSeed && [...dropoutSeed.dataSync()]);
+      seeds.push(valuesOf(dropoutSeed));
+      noiseSeeds.push(valuesOf(noiseSeed));
       return programs.step(...inputs);
     },
     { dispose() {} },
   );
-  return { ids, seeds, programs: { ...programs, step } };
+  await runToEnd(startSession(config), { ...programs, step }, config);
+  return { ids, seeds, noiseSeeds };
 }
 
 onEveryBackend("train() gives dropout a seed of the run's own in every step", async () => {
   const compiled = compile(WITH_DROPOUT);
-  const watch = async (config: TrainingConfig, programs = compiled) => {
-    const watched = watchSteps(programs);
-    await runToEnd(startSession(config), watched.programs, config);
-    return watched;
-  };
+  const watch = (config: TrainingConfig, programs = compiled) => watchSteps(config, programs);
   const first = await watch(WITH_DROPOUT);
   const key = first.seeds[0]![0];
   assert.deepEqual(first.seeds, Array.from({ length: 11 }, (_, step) => [key, step]));
@@ -366,10 +378,81 @@ onEveryBackend("train() with dropout repeats, and differs from training without"
   plainLosses.forEach((loss, at) => assert.notEqual(dropped[at], loss));
 }, { only: ["tensorflow graph", "cpu"] });
 
+onEveryBackend("train() gives noise a seed of the run's own in every step", async () => {
+  const { qat: _, ...dropped } = WITH_NOISE_AND_DROPOUT;
+  const compiled = compile(WITH_NOISE_AND_DROPOUT);
+  const first = await watchSteps(WITH_NOISE_AND_DROPOUT, compiled);
+  const key = first.noiseSeeds[0]![0]!;
+  assert.deepEqual(first.noiseSeeds, Array.from({ length: 11 }, (_, step) => [key, step]));
+  assert.deepEqual(
+    (await watchSteps(WITH_NOISE_AND_DROPOUT, compiled)).noiseSeeds,
+    first.noiseSeeds,
+  );
+  const other = await watchSteps({ ...WITH_NOISE_AND_DROPOUT, seed: 10 }, compiled);
+  assert.notEqual(other.noiseSeeds[0]![0], key);
+  // Modules and layers count on from the keys.
+  assert.ok(Math.abs(key - first.seeds[0]![0]!) > 1000, "noise and dropout share no numbers");
+
+  // The start, the order of the windows and dropout are as they are without it.
+  const without = await watchSteps(dropped, compile(dropped));
+  assert.deepEqual(without.noiseSeeds, new Array(11).fill(undefined));
+  assert.deepEqual(without.ids, first.ids);
+  assert.deepEqual(without.seeds, first.seeds);
+  assert.deepEqual(
+    valuesOf(startSession(dropped).state.params),
+    valuesOf(startSession(WITH_NOISE_AND_DROPOUT).state.params),
+  );
+  const rounding = await watchSteps(WITH_ROUNDING, compile(WITH_ROUNDING));
+  assert.deepEqual(rounding.noiseSeeds, new Array(11).fill(undefined), "rounding draws nothing");
+}, { only: ["tensorflow graph"] });
+
+type Qat = NonNullable<TrainingConfig["qat"]>;
+
+/** Noise that leaves hardly a trace, and noise that does. */
+function noiseAt(at: NoiseInjection["at"], options: Partial<NoiseInjection> = {}): [Qat, Qat] {
+  const noise = (width: number): Qat => ({ method: "noise", at, width, ...options });
+  return [noise(1e-6), noise(2)];
+}
+
+const int = (bits: number): Qat => ({
+  ...WITH_ROUNDING.qat,
+  quantization: { format: `int${bits}` },
+});
+
+/** A model's training for quantization, slight and strong. */
+const STRENGTHS: Readonly<Record<string, [TrainingConfig, [slight: Qat, strong: Qat]]>> = {
+  "noise on the embedding": [WITH_NOISE, noiseAt("embedding")],
+  "relative noise": [WITH_NOISE, noiseAt("embedding", { relative: true })],
+  "noise on the residual": [WITH_NOISE, noiseAt("residual")],
+  "noise on all weights": [WITH_NOISE, noiseAt("weights")],
+  "noise on outputs, with dropout": [WITH_NOISE_AND_DROPOUT, noiseAt("outputs")],
+  "rounded weights": [WITH_ROUNDING, [int(16), int(3)]],
+};
+
+for (const [name, [{ qat: _, ...plain }, strengths]] of Object.entries(STRENGTHS)) {
+  onEveryBackend(`train() with ${name} is plain training where it is slight`, async () => {
+    const lossesOf = async (config: TrainingConfig) => {
+      const records = await runToEnd(startSession(config), compile(config), config);
+      return records.flatMap((record) => "lossNats" in record ? [record.lossNats] : []);
+    };
+    const [slight, strong] = strengths;
+    const expected = await lossesOf(plain);
+    const found = await lossesOf({ ...plain, qat: slight });
+    assertClose(found, expected, 1e-4, "losses");
+    assert.notDeepEqual(found, expected);
+    const others = await lossesOf({ ...plain, qat: strong });
+    const largest = Math.max(...others.map((loss, i) => Math.abs(loss - expected[i]!)));
+    assert.ok(largest > 1e-3, `differs by ${largest} only`);
+  }, { only: ["wasm"] });
+}
+
 const SEEN: Readonly<Record<string, readonly [TrainingConfig, TrainingData]>> = {
   "without options": [CONFIG, DATA],
   "with dropout": [WITH_DROPOUT, DATA],
   "with a loss form and penalties": [WITH_OBJECTIVE, COMPARED_DATA],
+  "with noise": [WITH_NOISE, DATA],
+  "with noise and dropout": [WITH_NOISE_AND_DROPOUT, DATA],
+  "with rounded weights": [WITH_ROUNDING, DATA],
   "of a model that learns numbers": [SECOND_ORDER, VALUED_DATA],
 };
 

@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import {
   mapTree,
+  memory,
   namedLeaves,
   type Tensor,
   tensor,
   type Tree,
   valueAndGradient,
 } from "../../lib/engine/mod.ts";
-import { type Model, tokenLosses } from "../../lib/models/mod.ts";
+import { type Model, type ModelConfig, tokenLosses } from "../../lib/models/mod.ts";
+import { needsNoise, quantizationHooks } from "../../lib/qat/mod.ts";
 import { ADAMW_DEFAULTS, stepScalars, type TrainState } from "../../lib/train/adamw.ts";
 import { batchTensors } from "../../lib/train/batch.ts";
 import { startSession, type TrainingConfig } from "../../lib/train/loop.ts";
@@ -35,6 +37,7 @@ import {
   valuesOf,
   WITH_DROPOUT,
   WITH_ENCODER,
+  WITH_NOISE_AND_DROPOUT,
 } from "./_tiny_training.ts";
 
 onEveryBackend("meanLoss() is one mean over the batch, not a mean of sample means", async () => {
@@ -177,6 +180,58 @@ for (const name of ["a causal transformer", "an EEM with a frozen encoder"]) {
   );
 }
 
+onEveryBackend("compileTrainStep() draws noise by the batch's seed, beside dropout", async () => {
+  const config = WITH_NOISE_AND_DROPOUT;
+  const { model, attentionDropout: rate, qat } = config;
+  const { step } = compile(config);
+  const { state, frozen } = startSession(config);
+  const params = state.params as Model;
+  const seeds = [[1, 2], [1, 3], [2, 2]].map((seed) => tensor(seed, [2], "int32"));
+  const found: number[] = [];
+  for (const noiseSeed of seeds) {
+    for (const dropoutSeed of seeds) {
+      const batch = { ...firstBatch(), dropoutSeed, noiseSeed };
+      const { loss } = step(state, frozen, stepScalars(0.01, 0), batch);
+      const expected = meanLoss(tokenLosses(model, params, batch.idsBN, {
+        padId: null,
+        attentionDropout: { rate: rate!, seed: dropoutSeed },
+        ...quantizationHooks(qat, params, noiseSeed),
+      }));
+      assertClose(await read(loss), await read(expected), 1e-6, "loss");
+      found.push((await read(loss))[0]!);
+    }
+  }
+  assert.equal(new Set(found).size, 9);
+}, BACKENDS);
+
+onEveryBackend("compileTrainStep() noises and rounds a frozen encoder, which stays", async () => {
+  const { model } = WITH_ENCODER.EEM!;
+  const seed = tensor([1, 2], [2], "int32");
+  const at = "weights";
+  const ofEncoder = { at, modules: ["encoder.embedding", "encoder.blocks.0.mix"] } as const;
+  for (
+    const qat of [
+      { method: "noise", width: 0.5, ...ofEncoder },
+      { method: "fake-quantization", quantization: { format: "e5m2" }, ...ofEncoder },
+    ] as const
+  ) {
+    const config = { ...WITH_ENCODER.EEM!, qat };
+    const encoder = trainedEncoder();
+    const values = valuesOf(encoder);
+    const { state, frozen } = startSession(config, encoder);
+    const inputs = { ...firstBatch(), ...(needsNoise(qat) && { noiseSeed: seed }) };
+    const result = compile(config).step(state, frozen, stepScalars(0.01, 0), inputs);
+    const whole = joinModel(state.params, frozen);
+    const losses = (options: object) =>
+      read(meanLoss(tokenLosses(model, whole, inputs.idsBN, { padId: null, ...options })));
+    const expected = await losses(quantizationHooks(qat, whole, seed));
+    assertClose(await read(result.loss), expected, 1e-6, qat.method);
+    assert.notDeepEqual(expected, await losses({}));
+    assert.deepEqual(valuesOf(encoder), values);
+    assert.deepEqual([...valuesOf(result.state.params).keys()], [...valuesOf(state.params).keys()]);
+  }
+}, BACKENDS);
+
 onEveryBackend("compileTrainStep() drops attention weights by the batch's seed", async () => {
   const { step } = compile(WITH_DROPOUT);
   const { model, attentionDropout: rate } = WITH_DROPOUT;
@@ -233,6 +288,69 @@ Deno.test("checkLossOptions() says what the model or the option should be", () =
   }
   checkLossOptions(mixer, { penalties: { l1: 1, l2: 1 } });
 });
+
+onEveryBackend("checkLossOptions() says where a model can be trained for quantization", () => {
+  const { model: causal } = CONFIG;
+  const { EEM, autoencoder } = WITH_ENCODER;
+  const { model: eem } = EEM!;
+  assert.ok(eem.kind === "augmented" && eem.memory === "embedding");
+  const { embeddingSize: _, ...uncompressed } = eem;
+  const zeros = { kind: "augmented", memory: "zeros", decoder: eem.decoder } as const;
+  const noise = { method: "noise", width: 0.1 } as const;
+  const rounding = { method: "fake-quantization", quantization: { format: "bf16" } } as const;
+
+  for (const method of [noise, rounding]) {
+    checkLossOptions(eem, { qat: { ...method, at: "embedding" } });
+    checkLossOptions(uncompressed, { qat: { ...method, at: "embedding" } });
+    for (const model of [causal, autoencoder!.model, eem, zeros, SECOND_ORDER.model]) {
+      for (const at of ["outputs", "weights"] as const) {
+        checkLossOptions(model, { qat: { ...method, at } });
+        checkLossOptions(model, { qat: { ...method, at, modules: "all" } });
+      }
+    }
+    const found: [ModelConfig, string][] = [
+      [causal, "a model of kind causal"],
+      [autoencoder!.model, "a model of kind autoencoder"],
+      [SECOND_ORDER.model, "a model of kind second-order"],
+      [zeros, "one without"],
+    ];
+    for (const [model, what] of found) {
+      assert.equal(
+        refusal(() => checkLossOptions(model, { qat: { ...method, at: "embedding" } })),
+        `qat.at embedding: expected an augmented decoder with an embedding, found ${what}; ` +
+          "use outputs or weights",
+      );
+    }
+  }
+  const residual = { ...noise, at: "residual" } as const;
+  checkLossOptions(eem, { qat: residual });
+  for (const model of [uncompressed, zeros]) {
+    assert.equal(
+      refusal(() => checkLossOptions(model, { qat: residual })),
+      "qat.at residual: expected an augmented decoder with an embeddingSize, found one without; " +
+        "use outputs or weights",
+    );
+  }
+  assert.match(
+    refusal(() => checkLossOptions(autoencoder!.model, { qat: residual })),
+    /^qat\.at residual: .* found a model of kind autoencoder; use/,
+  );
+
+  // All else that can be wrong, and modules of another model.
+  assert.equal(
+    refusal(() => checkLossOptions(eem, { qat: { ...noise, at: "embedding", width: -1 } })),
+    "qat.width: expected a positive number, found -1",
+  );
+  const modules = ["decoder.head", "up"];
+  const { numTensors } = memory();
+  checkLossOptions(eem, { qat: { ...noise, at: "outputs", modules } });
+  assert.equal(
+    refusal(() => checkLossOptions(causal, { qat: { ...rounding, at: "weights", modules } })),
+    "module decoder.head: expected one of embedding, blocks.0.mix, blocks.0.feedForward.expand, " +
+      "blocks.0.feedForward.contract, head, found none of that name",
+  );
+  assert.equal(memory().numTensors, numTensors, "the model that was looked at is freed");
+}, { only: ["cpu"] });
 
 Deno.test("needsTokenValues() of models that learn them and forms that compare with them", () => {
   const { model } = CONFIG;
