@@ -109,7 +109,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   const modules = options.modules.includes("all") ? "all" : options.modules;
   const { folder, config } = await findTrainedRun(name!, PROJECT_FOLDERS);
-  const { padId, heldOut } = await heldOutOf(folder, config, options.windows);
+  refuseSecondOrder(config);
 
   await initEngine({ backend: options.backend });
   const run = { id: basename(folder), spec: config.spec };
@@ -117,6 +117,7 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     const { model, batchSize } = config.spec.training;
     const conditions = conditionsOf(params, { ...options, formats, modules });
+    const { padId, heldOut } = await heldOutOf(folder, config, options.windows);
     const { losses, isStopped } = await measure({ config: model, params, padId }, heldOut, {
       conditions,
       batchSize: options.batch ?? batchSize,
@@ -139,24 +140,25 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+/** @throws UserError for a run whose losses need more than token ids. */
+function refuseSecondOrder({ id, spec: { training } }: RunConfig): void {
+  if (!needsValues(training.model)) return;
+  throw new UserError(
+    `${id}: expected a model that predicts tokens, found a second-order one, which learned a ` +
+      "number of every token from another model; choose another run",
+  );
+}
+
 /**
  * The held-out windows of a run.
  *
- * @throws UserError for a second-order model, and when the text is not the run's.
+ * @throws UserError when the text is not the run's.
  */
 async function heldOutOf(
   folder: string,
-  { spec: { data, training } }: RunConfig,
+  { id, spec: { data } }: RunConfig,
   count: number | undefined,
 ): Promise<PreparedData["training"]> {
-  if (needsValues(training.model)) {
-    throw new UserError(
-      `${
-        basename(folder)
-      }: expected a model that predicts tokens, found a second-order one, which ` +
-        "learned a number of every token from another model; choose another run",
-    );
-  }
   const wanted: DataSpec = { ...data, ...(count !== undefined && { heldOutWindows: count }) };
   const prepared = await prepareData(wanted, {
     cacheFolder: PROJECT_FOLDERS.cache,
@@ -165,7 +167,7 @@ async function heldOutOf(
   const own = await readRunTokenizer(folder);
   if (own !== null && "corpus" in data && own.hash !== prepared.tokenizer?.hash) {
     throw new UserError(
-      `${data.corpus}: expected the text that ${basename(folder)} was trained on, found another, ` +
+      `${data.corpus}: expected the text that ${id} was trained on, found another, ` +
         "from which another tokenizer comes; put the old one there",
     );
   }
@@ -282,10 +284,14 @@ export function costTable(losses: readonly RoundedLoss[]): string {
       loss.site,
       loss.quantization,
       loss.lossNats.toFixed(4),
-      loss.costNats.toFixed(4),
-      percent(loss).toFixed(2),
+      withoutNegativeZero(loss.costNats.toFixed(4)),
+      withoutNegativeZero(percent(loss).toFixed(2)),
     ]),
   );
+}
+
+function withoutNegativeZero(digits: string): string {
+  return digits.replace(/^-(?=[0.]+$)/, "");
 }
 
 if (import.meta.main) await runCommand(main);

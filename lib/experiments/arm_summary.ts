@@ -198,6 +198,13 @@ export function flatten({ mean, interval }: MeanEstimate): Difference {
   return { mean, low: interval.low, high: interval.high };
 }
 
+/** A mean over seeds, and half the width of its interval where there are several. */
+export function withHalfWidth(values: readonly number[], digits = 3): string {
+  if (values.length === 1) return values[0]!.toFixed(digits);
+  const { mean, low, high } = flatten(meanInterval(values));
+  return `${mean.toFixed(digits)} ± ${((high - low) / 2).toFixed(digits)}`;
+}
+
 /** Whether a decoder of the arm is handed numbers. */
 export function hasEmbedding(arm: ArmSummary): boolean {
   return arm.runs[0]!.config.facts.embeddingSize > 0;

@@ -8,6 +8,7 @@ import {
   finalLosses,
   minus,
   summarizeArms,
+  withHalfWidth,
 } from "./arm_summary.ts";
 import { trainingArm, trainingFamily } from "./entropy_training_arms.ts";
 import { exactSurprisal } from "./known_entropy_summary.ts";
@@ -223,12 +224,6 @@ export function excessTable(results: readonly RunResult[], family: string): Row[
       "excess, end": withHalfWidth(final),
     };
   });
-}
-
-/** A mean, and half the width of its interval where there is one. */
-function withHalfWidth(values: readonly number[]): string {
-  const { mean, low, high } = differenceOf(values, values.map(() => 0));
-  return values.length === 1 ? mean.toFixed(3) : `${mean.toFixed(3)} ± ${half(low, high)}`;
 }
 
 /** A difference with its sign, and half the width of its interval where there is one. */

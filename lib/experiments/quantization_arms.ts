@@ -44,6 +44,9 @@ export const quantizationArm = {
 /** Formats that arms are trained to round the embedding to. */
 export const FAKE_FORMATS = ["e4m3fn", "e5m2", "int3/channel"] as const;
 
+/** Formats of the embedding with which the logits' temperature is fitted. */
+export const TEMPERED = [null, "e4m3fn", "e5m2"] as const;
+
 /** The modules on the two sides of the embedding. */
 export const BOTTLENECK = ["down", "up"] as const;
 
@@ -134,6 +137,7 @@ function augmentedArm(
     rounding: {
       conditions: [...bottleneck(preset), ...wholeModel(preset)],
       sweep: sweepOf(preset),
+      tempered: TEMPERED,
       activations: ["down"],
     },
   };
@@ -173,14 +177,14 @@ function bottleneck({ formats }: QuantizationPreset): Condition[] {
       site: "output",
       quantization,
     })),
-    { modules: ["up"], site: "product", quantization: "llm.int8" },
+    { modules: ["up"], site: "product", quantization: "int8/row" },
   ];
 }
 
 /** Everything at once. */
 function wholeModel({ sweepFormat }: QuantizationPreset): Condition[] {
   return [
-    { modules: "all", site: "product", quantization: "llm.int8" },
+    { modules: "all", site: "product", quantization: "int8/row" },
     { modules: "all", site: "output", quantization: sweepFormat },
     { modules: "all", site: "weight", quantization: sweepFormat },
   ];

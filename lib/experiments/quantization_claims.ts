@@ -27,23 +27,36 @@ export function quantizationClaims(
   context: ClaimContext,
 ): ClaimRow[] {
   const { text, known } = preset;
-  const causal = findArm(summarizeArms(results), quantizationFamily.text, quantizationArm.causal);
+  const arms = summarizeArms(results);
+  const causal = findArm(arms, quantizationFamily.text, quantizationArm.causal);
+  const plain = findArm(arms, quantizationFamily.text, quantizationArm.plain);
+  const shareLost = (arm: ArmSummary) =>
+    costsOf(arm, rounded.int8All).map((cost, at) => 100 * cost / finalLosses(arm)[at]!);
+  const everywhere = {
+    experiment: "E18",
+    metric: "cost of Int8 in all products, share of the loss",
+    unit: "%",
+    paper: null,
+  };
   return [
     claimRow(
       {
-        experiment: "E18",
+        ...everywhere,
         claim: "text: Int8 of a causal model costs less than 2 %",
-        metric: "cost of LLM.int8 everywhere, share of the loss",
-        unit: "%",
-        paper: null,
         direction: "none",
         margin: CAUSAL_SHARE,
       },
-      costsOf(causal, rounded.int8All).map((cost, at) => 100 * cost / finalLosses(causal)[at]!),
+      shareLost(causal),
       text.seeds,
       context,
     ),
-    ...partClaims(results, preset, "text", finalLosses(causal), context),
+    claimRow(
+      { ...everywhere, claim: "text: Int8 of an EEM costs more than of a causal model" },
+      minus(shareLost(plain), shareLost(causal)),
+      text.seeds,
+      context,
+    ),
+    ...partClaims(results, preset, "text", minus(finalLosses(causal), finalLosses(plain)), context),
     ...partClaims(results, preset, "known", [sourceNats(known.data)], context),
   ];
 }
@@ -54,12 +67,12 @@ function sourceNats(data: DataSpec): number {
   return data.source.latentBits * Math.LN2 / (data.contextLength - 1);
 }
 
-/** @param withoutEmbedding What a model without an embedding loses, nats: "hardly any" is 2 % of it. */
+/** @param given What the embedding gives, nats; "hardly any" is 2 % of it. */
 function partClaims(
   results: readonly RunResult[],
   { sweepFormat, noiseWidth, residualWidth, ...preset }: QuantizationPreset,
   part: keyof typeof quantizationFamily,
-  withoutEmbedding: readonly number[],
+  given: readonly number[],
   context: ClaimContext,
 ): ClaimRow[] {
   const { noiseWidths, seeds } = preset[part];
@@ -76,8 +89,8 @@ function partClaims(
   ) =>
     claimRow({ paper: null, claim: `${family}: ${claim}`, ...text }, differences, seeds, context);
   const embedding = (arm: ArmSummary, format: string) => costsOf(arm, rounded.embedding(format));
-  const lossIn = (arm: ArmSummary) => lossesUnder(arm, rounded.embedding(sweepFormat));
-  const none = { direction: "none", margin: closeMargin([withoutEmbedding]) } as const;
+  const lossIn = (arm: ArmSummary, format: string) => lossesUnder(arm, rounded.embedding(format));
+  const none = { direction: "none", margin: closeMargin([given]) } as const;
   const paper = PAPER_COSTS;
 
   const lost = (claim: string, format: string, paper?: number) =>
@@ -97,25 +110,25 @@ function partClaims(
       experiment: "E19",
       claim: `noise makes the embedding bear ${format}`,
       metric: `cost of ${format} for the embedding, no noise − noise`,
-      paper: Math.round(1000 * (paper["no noise"][format] - paper.noise[format])) / 1000,
+      paper: difference(paper["no noise"][format], paper.noise[format]),
     }, minus(embedding(plain, format), embedding(noise, format)));
 
   return [
     kept("without noise fp16 costs nothing", "fp16", 0),
     kept("without noise bf16 costs about nothing", "bf16", paper["no noise"].bf16),
-    lost("without noise Int8 of the embedding costs", "llm.int8", paper["no noise"]["llm.int8"]),
+    lost("without noise Int8 of the embedding costs", "int8/row", paper["no noise"]["llm.int8"]),
     row({
       experiment: "E18",
       claim: "without noise Int8 of up costs more than Int8 of the embedding",
-      metric: "cost, Int8 of up − of the embedding",
-      paper: 0.05,
+      metric: "cost of int8/row, up − the embedding",
+      paper: difference(paper["no noise"].int8Up, paper["no noise"]["llm.int8"]),
     }, minus(costsOf(plain, rounded.int8Up), costsOf(plain, rounded.int8Probe))),
     lost("without noise e4m3fn costs", "e4m3fn", paper["no noise"].e4m3fn),
     row({
       experiment: "E18",
       claim: "without noise e5m2 costs more than e4m3fn",
       metric: "cost for the embedding, e5m2 − e4m3fn",
-      paper: 1.79,
+      paper: difference(paper["no noise"].e5m2, paper["no noise"].e4m3fn),
     }, minus(embedding(plain, "e5m2"), embedding(plain, "e4m3fn"))),
     ...BOTTLENECK.map((module) =>
       row({
@@ -136,7 +149,7 @@ function partClaims(
       experiment: "E19",
       claim: `with noise the model is better when the embedding is ${sweepFormat}`,
       metric: `held-out loss with the embedding in ${sweepFormat}, no noise − noise`,
-    }, minus(lossIn(plain), lossIn(noise))),
+    }, minus(lossIn(plain, sweepFormat), lossIn(noise, sweepFormat))),
     row({
       experiment: "E19",
       claim: "with noise down is no more sensitive than the other modules",
@@ -146,16 +159,16 @@ function partClaims(
     row({
       experiment: "E19",
       claim: "with noise Int8 of the embedding costs nothing",
-      metric: "cost of llm.int8 for the embedding",
+      metric: "cost of int8/row for the embedding",
       paper: paper.noise["llm.int8"],
       ...none,
-    }, embedding(noise, "llm.int8")),
+    }, embedding(noise, "int8/row")),
     row({
       experiment: "E19",
       claim: "residual noise makes it bear e5m2 better than plain noise",
-      metric: "cost of e5m2 for the embedding, noise − residual noise",
-      paper: 0.642,
-    }, minus(embedding(noise, "e5m2"), embedding(residual, "e5m2"))),
+      metric: "held-out loss with the embedding in e5m2, noise − residual noise",
+      paper: difference(paper.noise.e5m2, paper["residual noise"].e5m2),
+    }, minus(lossIn(noise, "e5m2"), lossIn(residual, "e5m2"))),
     ...(["output", "weight"] as const).map((site) =>
       row({
         experiment: "E19",
@@ -168,6 +181,11 @@ function partClaims(
       claim: "the widest noise is no better",
       metric: "held-out loss, not rounded, widest noise of the paper − noise",
     }, minus(finalLosses(widest), finalLosses(noise))),
+    row({
+      experiment: "E19",
+      claim: `the widest noise is no better when the embedding is ${sweepFormat}`,
+      metric: `held-out loss with the embedding in ${sweepFormat}, widest noise − noise`,
+    }, minus(lossIn(widest, sweepFormat), lossIn(noise, sweepFormat))),
     row({
       experiment: "E19",
       claim: "noise widens the embedding",
@@ -185,3 +203,6 @@ function partClaims(
 
 const deviations = (arm: ArmSummary) => embeddingActivations(arm).map((one) => one.deviation);
 const kurtoses = (arm: ArmSummary) => embeddingActivations(arm).map((one) => one.excessKurtosis);
+
+/** To the digits that the paper gives. */
+const difference = (a: number, b: number) => Number((a - b).toFixed(4));

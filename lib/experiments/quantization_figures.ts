@@ -6,49 +6,32 @@ import { finalLosses, minus, roundedLosses, valueOverSeeds } from "./arm_summary
 import { quantizationArm } from "./quantization_arms.ts";
 import {
   armsNamed,
-  costsOf,
   embeddingActivations,
   lossesUnder,
   moduleCosts,
   rounded,
+  temperedLosses,
 } from "./quantization_summary.ts";
 import type { RunResult } from "./run.ts";
 
-/** What each format costs each arm, nats. */
-export function formatBars(
-  results: readonly RunResult[],
-  family: string,
-  names: readonly string[],
-  formats: readonly string[],
-): BarRow[] {
-  return armsNamed(results, family, names).flatMap((arm) =>
-    formats.map((format) => ({
-      group: format,
-      arm: arm.arm,
-      ...valueOverSeeds(costsOf(arm, rounded.embedding(format))),
-    }))
-  );
-}
-
-/** Held-out loss of each arm, unrounded and with the embedding in each format, nats. */
+/** Held-out loss of each arm: unrounded, in a format, and there with a fitted temperature, nats. */
 export function lossBars(
   results: readonly RunResult[],
   family: string,
   names: readonly string[],
-  formats: readonly string[],
+  format: string,
 ): BarRow[] {
-  return armsNamed(results, family, names).flatMap((arm) => [
-    { group: arm.arm, arm: "not rounded", ...valueOverSeeds(finalLosses(arm)) },
-    ...formats.map((format) => ({
-      group: arm.arm,
-      arm: format,
-      ...valueOverSeeds(lossesUnder(arm, rounded.embedding(format))),
-    })),
-  ]);
+  return armsNamed(results, family, names).flatMap((arm) =>
+    Object.entries({
+      "not rounded": finalLosses(arm),
+      [format]: lossesUnder(arm, rounded.embedding(format)),
+      [`${format}, temperature fitted`]: temperedLosses(arm, format),
+    }).map(([name, losses]) => ({ group: arm.arm, arm: name, ...valueOverSeeds(losses) }))
+  );
 }
 
-/** How far the embedding's numbers spread (standard deviation) against the noise's width. */
-export function spreadCurves(
+/** Width of the noise as a share of the embedding's standard deviation, against the width. */
+export function shareCurves(
   results: readonly RunResult[],
   family: string,
   widths: readonly number[],
@@ -59,7 +42,7 @@ export function spreadCurves(
       arm: family,
       seed: arm!.seeds[at]!,
       x: width,
-      y: deviation,
+      y: width / deviation,
     }));
   });
 }

@@ -6,7 +6,6 @@
 import {
   type Condition,
   embeddingLossNats,
-  meanInterval,
   overContext,
   type QuantizedLoss,
   type Site,
@@ -16,10 +15,10 @@ import {
   type ArmSummary,
   finalLosses,
   findArm,
-  flatten,
   minus,
   roundedLosses,
   summarizeArms,
+  withHalfWidth,
 } from "./arm_summary.ts";
 import { BOTTLENECK, quantizationArm } from "./quantization_arms.ts";
 import type { RunResult } from "./run.ts";
@@ -27,7 +26,8 @@ import type { RunResult } from "./run.ts";
 /** A condition as its modules' names, e.g. `down` or `all`. */
 type Rounded = Readonly<{ modules: string; site: Site; quantization: string }>;
 
-const INT8 = "llm.int8";
+/** Without LLM.int8's exception for outliers, which embeddings of few numbers fall under whole. */
+const INT8 = "int8/row";
 
 /** The conditions that the paper has tables of (§6.1). */
 export const rounded = {
@@ -63,6 +63,25 @@ export function lossesUnder({ runs }: ArmSummary, condition: Rounded): number[] 
     if (found !== undefined) return found.lossNats;
     throw new RangeError(
       `no evaluation of ${run.config.id} with ${quantization} ${modules} ${site}`,
+    );
+  });
+}
+
+/**
+ * Held-out loss with the embedding in a format, or not rounded, and the temperature of the logits
+ * fitted on training samples, nats, seed by seed.
+ *
+ * @throws RangeError when a run was not evaluated like that.
+ */
+export function temperedLosses({ runs }: ArmSummary, quantization: string | null): number[] {
+  return runs.map((run) => {
+    const found = run.records.find((record) =>
+      record.type === "measurement" && record.what === "tempered" &&
+      record.quantization === quantization
+    );
+    if (found !== undefined && "lossNats" in found) return found.lossNats;
+    throw new RangeError(
+      `no evaluation of ${run.config.id} with ${quantization} and a temperature`,
     );
   });
 }
@@ -139,21 +158,14 @@ export function embeddingActivations({ runs }: ArmSummary) {
 }
 
 /**
- * What formats cost in the paper, nats over fp16 (§6.1; §6.2 after 200,000 steps): without noise the
- * loss is 2.26, with Int8's 2.13 on another set, with noise 2.424, with residual noise 2.4203.
+ * What rounding the embedding costs in the paper, nats over fp16 (§6.1, §6.2 after 200,000 steps).
+ * `int8Up` is Int8 of `up`; both Int8 costs without noise are of a second evaluation set.
  */
 export const PAPER_COSTS = {
-  "no noise": { fp16: 0, bf16: 0.02, e4m3fn: 2.6, e5m2: 4.39, "llm.int8": 0.34, up: 0.39 },
+  "no noise": { fp16: 0, bf16: 0.02, e4m3fn: 2.6, e5m2: 4.39, "llm.int8": 0.34, int8Up: 0.39 },
   noise: { fp16: 0, "llm.int8": 0.013, e4m3fn: 0.248, e5m2: 0.829 },
   "residual noise": { fp16: 0, "llm.int8": 0.0025, e4m3fn: 0.0484, e5m2: 0.1867 },
 } as const satisfies Record<string, Record<string, number>>;
-
-/** Mean over seeds, with half of its 95 % interval where there are several. */
-export function sayWithInterval(values: readonly number[], digits = 3): string {
-  if (values.length === 1) return values[0]!.toFixed(digits);
-  const { mean, low, high } = flatten(meanInterval(values));
-  return `${mean.toFixed(digits)} ± ${((high - low) / 2).toFixed(digits)}`;
-}
 
 /** A line for every format of the embedding: what it costs in some arms, and in the paper, nats. */
 export function formatTable(
@@ -166,7 +178,7 @@ export function formatTable(
   const line = (label: string, key: string, value: (arm: ArmSummary) => number[]) => ({
     data: family,
     embedding: label,
-    ...Object.fromEntries(arms.map((arm) => [arm.arm, sayWithInterval(value(arm))])),
+    ...Object.fromEntries(arms.map((arm) => [arm.arm, withHalfWidth(value(arm))])),
     ...Object.fromEntries(
       Object.entries(PAPER_COSTS).map(([name, costs]: [string, Record<string, number>]) => [
         `paper, ${name}`,
@@ -179,7 +191,7 @@ export function formatTable(
     ...formats.map((format) =>
       line(format, format, (arm) => costsOf(arm, rounded.embedding(format)))
     ),
-    line("llm.int8 of up", "up", (arm) => costsOf(arm, rounded.int8Up)),
+    line("int8/row of up", "int8Up", (arm) => costsOf(arm, rounded.int8Up)),
   ];
 }
 
@@ -194,16 +206,20 @@ export function quantizationTable(
     return {
       data: family,
       arm: arm.arm,
-      loss: sayWithInterval(finalLosses(arm)),
+      loss: withHalfWidth(finalLosses(arm)),
       "deviation of z": isCausal
         ? ""
-        : sayWithInterval(embeddingActivations(arm).map(({ deviation }) => deviation), 2),
+        : withHalfWidth(embeddingActivations(arm).map(({ deviation }) => deviation), 2),
       [`embedding in ${format}`]: isCausal
         ? ""
-        : sayWithInterval(costsOf(arm, rounded.embedding(format))),
-      [`all outputs in ${format}`]: sayWithInterval(costsOf(arm, rounded.all("output", format))),
-      [`all weights in ${format}`]: sayWithInterval(costsOf(arm, rounded.all("weight", format))),
-      "all in llm.int8": sayWithInterval(costsOf(arm, rounded.int8All)),
+        : withHalfWidth(costsOf(arm, rounded.embedding(format))),
+      [`loss in ${format}`]: isCausal
+        ? ""
+        : withHalfWidth(lossesUnder(arm, rounded.embedding(format))),
+      "temperature fitted": isCausal ? "" : withHalfWidth(temperedLosses(arm, format)),
+      [`all outputs in ${format}`]: withHalfWidth(costsOf(arm, rounded.all("output", format))),
+      [`all weights in ${format}`]: withHalfWidth(costsOf(arm, rounded.all("weight", format))),
+      "all in int8/row": withHalfWidth(costsOf(arm, rounded.int8All)),
     };
   });
 }
@@ -238,8 +254,8 @@ export function storageTable(
       "bits stored": bits,
       "price (nats)": price.toFixed(3),
       ...Object.fromEntries(arms.flatMap((arm) => [
-        [`${arm.arm}: loss`, sayWithInterval(losses(arm))],
-        [`${arm.arm}: paid`, sayWithInterval(losses(arm).map((loss) => loss + price))],
+        [`${arm.arm}: loss`, withHalfWidth(losses(arm))],
+        [`${arm.arm}: paid`, withHalfWidth(losses(arm).map((loss) => loss + price))],
       ])),
     };
   });

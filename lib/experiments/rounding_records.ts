@@ -1,9 +1,9 @@
 /** What rounding costs a trained run, module by module, and how its activations are spread. */
 
 import { disposeTree, jit, type Tensor, tensor } from "../engine/mod.ts";
-import { pickModules } from "../layers/mod.ts";
+import { type Hooks, pickModules } from "../layers/mod.ts";
 import { initModel, type Model, tokenLosses } from "../models/mod.ts";
-import { quantizationHooks } from "../qat/mod.ts";
+import { fakeQuantize, parseQuantization, quantizationHooks } from "../qat/mod.ts";
 import { createRandom } from "../random.ts";
 import {
   type ActivationStatistics,
@@ -13,8 +13,12 @@ import {
   quantizedLosses,
   type QuantizedModel,
   sensitivityConditions,
+  type TemperedLoss,
+  temperedLoss,
 } from "../measure/mod.ts";
+import type { Windows } from "../text/mod.ts";
 import { type Batch, evaluate, type TrainingData } from "../train/mod.ts";
+import { pickWindows } from "./data.ts";
 import type { RunSpec } from "./run_spec.ts";
 
 export type RoundingRecord =
@@ -25,7 +29,22 @@ export type RoundingRecord =
     /** The loss with training's own noise or rounding, which other evaluations leave out. */
     what: "as trained";
     lossNats: number;
-  }>;
+  }>
+  | (
+    & Readonly<{
+      type: "measurement";
+      what: "tempered";
+      /** Of the embedding; null where it is not rounded. */
+      quantization: string | null;
+    }>
+    & TemperedLoss
+  );
+
+/** Significant digits of a histogram's edges that records keep. */
+const EDGE_DIGITS = 6;
+
+/** Training windows on which temperatures are fitted. */
+const FITTED_WINDOWS = 512;
 
 type Rounding = NonNullable<RunSpec["rounding"]>;
 
@@ -45,7 +64,9 @@ export function checkRounding(
     quantizedLosses({ config, params, padId }, heldOut, conditionsOf(params, rounding), {
       batchSize,
     });
-    pickModules(params, rounding.activations ?? []);
+    const { tempered = [], activations = [] } = rounding;
+    pickModules(params, [...activations, ...tempered.length > 0 ? ["down"] : []]);
+    for (const name of tempered) if (name !== null) parseQuantization(name);
   } finally {
     disposeTree(params);
   }
@@ -65,18 +86,39 @@ export async function measureRounding(
   if (rounding === undefined) return [];
   const { heldOut } = data;
   const { batchSize } = training;
-  const { activations = [] } = rounding;
+  const { tempered = [], activations = [] } = rounding;
   const conditions = conditionsOf(model.params, rounding);
   const records: RoundingRecord[] = await measureAsTrained(model, data, training);
   for await (const loss of quantizedLosses(model, heldOut, conditions, { batchSize })) {
     records.push({ type: "measurement", what: "rounded modules", ...loss });
   }
+  for (const quantization of tempered) {
+    const fitted = await temperedLoss(model, {
+      fitOn: firstWindows(data.train, FITTED_WINDOWS),
+      windows: heldOut,
+      batchSize,
+      hooks: embeddingIn(quantization),
+    });
+    records.push({ type: "measurement", what: "tempered", quantization, ...fitted });
+  }
   if (activations.length === 0) return records;
   const described = await activationStatistics(model, heldOut, activations, { batchSize });
-  for (const statistics of described) {
-    records.push({ type: "measurement", what: "activations", ...statistics });
+  for (const { histogram: { edges, counts }, ...statistics } of described) {
+    const shortened = edges.map((edge) => Number(edge.toPrecision(EDGE_DIGITS)));
+    const histogram = { edges: shortened, counts };
+    records.push({ type: "measurement", what: "activations", ...statistics, histogram });
   }
   return records;
+}
+
+function embeddingIn(quantization: string | null): Hooks {
+  if (quantization === null) return {};
+  return { down: { output: fakeQuantize(parseQuantization(quantization)) } };
+}
+
+function firstWindows(windows: Windows, count: number): Windows {
+  const kept = Math.min(count, windows.count);
+  return pickWindows(windows, Array.from({ length: kept }, (_, row) => row));
 }
 
 /** Noise of its own for every batch, as in training, from a stream that training does not read. */

@@ -55,6 +55,8 @@ export type RunSpec = Readonly<{
     conditions?: readonly Condition[];
     /** A loss for every module and site that a quantization applies to. */
     sweep?: Readonly<{ quantization: string; sites: readonly Site[] }>;
+    /** Formats of the embedding with which one temperature of the logits is fitted; null for none. */
+    tempered?: readonly (string | null)[];
     /** Modules whose activations are described. */
     activations?: readonly string[];
   }>;

@@ -2,8 +2,8 @@
  * Hooks of named modules: what quantization and noise do to a model without a copy of it.
  *
  * A module is a part of the parameter tree with a weight of two or more axes: a linear layer, an
- * embedding table, a masked mixing; norms are none. Its name is its path in the tree, e.g.
- * `encoder.blocks.0.attention.query`. Hooks ride on the layers of a tree that is made for one
+ * embedding table, a masked mixing, whose heads stand side by side; norms are none. Its name is its
+ * path in the tree, e.g. `encoder.blocks.0.attention.query`. Hooks ride on the layers of a tree that is made for one
  * forward pass, under a symbol that trees and compiled functions do not look at: they are attached
  * inside the function that is compiled, which `BatchOptions.hooks` does.
  */
@@ -52,6 +52,11 @@ const WEIGHT = ".weight";
 /** Whether a module is a table of embeddings, which reads ids or nothing. */
 export function isTable(moduleName: string): boolean {
   return /(^|\.)(embedding|positions)$/.test(moduleName);
+}
+
+/** Whether a module mixes tokens: the sums of its product go over positions, not channels. */
+export function isMixing(moduleName: string): boolean {
+  return /(^|\.)mix$/.test(moduleName);
 }
 
 /**

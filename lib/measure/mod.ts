@@ -7,4 +7,5 @@ export * from "./accuracy.ts";
 export * from "./activations.ts";
 export * from "./sensitivity.ts";
 export * from "./statistics.ts";
+export * from "./temperature.ts";
 export * from "./verdict.ts";

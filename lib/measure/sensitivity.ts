@@ -7,7 +7,7 @@
 import { disposeTree, mapTree, namedLeaves, type Tensor, tidy } from "../engine/mod.ts";
 import type { EstimatedModel } from "../entropy/mod.ts";
 import { UserError } from "../errors.ts";
-import { type Hooks, isTable, type TensorHook } from "../layers/mod.ts";
+import { type Hooks, isMixing, isTable, type TensorHook } from "../layers/mod.ts";
 import type { Model } from "../models/mod.ts";
 import { fakeQuantize, parseQuantization, type Quantization } from "../qat/mod.ts";
 import type { WindowIds } from "../text/mod.ts";
@@ -19,7 +19,8 @@ export const SITES = ["output", "input", "weight", "product"] as const;
 /**
  * What is rounded: the activations that come out of a module (bias included), its weight (without
  * the bias), the activations that go in, or both factors of its product, input and weight. Tables of
- * embeddings have neither input nor product.
+ * embeddings have neither input nor product. Masked mixing has no product here: its sums go over
+ * tokens, and a scale for each vector that goes in could not be taken out of them.
  *
  * A format with row scaling has a scale for each vector along the last axis. In a product it is
  * vector-wise, as LLM.int8 is (Dettmers et al. 2022): one scale for each vector that goes in and one
@@ -118,6 +119,7 @@ function checkSite(site: string): void {
 }
 
 function hasSite(moduleName: string, site: Site): boolean {
+  if (site === "product" && isMixing(moduleName)) return false;
   return site === "output" || site === "weight" || !isTable(moduleName);
 }
 
@@ -136,7 +138,9 @@ function planRounding(params: Model, condition: Condition): Rounding {
     if (hasSite(name, site)) return true;
     if (modules === "all") return false;
     throw new UserError(
-      `module ${name}: expected site output or weight, found ${site}; it is a table, which reads ids`,
+      isTable(name)
+        ? `module ${name}: expected site output or weight, found ${site}; it is a table, which reads ids`
+        : `module ${name}: expected site output, input or weight, found ${site}; it mixes tokens`,
     );
   });
   const round = fakeQuantize(quantization);

@@ -221,7 +221,14 @@ Deno.test("costTable() has the dearest first, and losses that are none before th
   });
   const together: RoundedLoss = { ...loss("", Infinity), modules: "all", site: "output" };
   const pair: RoundedLoss = { ...loss("", 2.001), modules: ["down", "up"] };
-  const losses = [loss("a", 1.99), loss("b", 2.5), together, loss("c", NaN), pair];
+  const losses = [
+    loss("a", 1.99),
+    loss("d", 1.99999),
+    loss("b", 2.5),
+    together,
+    loss("c", NaN),
+    pair,
+  ];
   assert.deepEqual(costTable(losses).split("\n"), [
     "module        site    format   loss, nats  cost, nats  cost, %",
     "────────────  ──────  ───────  ──────────  ──────────  ───────",
@@ -229,6 +236,7 @@ Deno.test("costTable() has the dearest first, and losses that are none before th
     "c             weight  nf4/row         NaN         NaN      NaN",
     "b             weight  nf4/row      2.5000      0.5000    25.00",
     "down + up     weight  nf4/row      2.0010      0.0010     0.05",
+    "d             weight  nf4/row      2.0000      0.0000     0.00",
     "a             weight  nf4/row      1.9900     -0.0100    -0.50",
   ]);
   assert.equal(losses[0]!.modules[0], "a", "the records stay in their order");
