@@ -137,7 +137,8 @@ function augmentedArm(
     rounding: {
       conditions: [...bottleneck(preset), ...wholeModel(preset)],
       sweep: sweepOf(preset),
-      tempered: TEMPERED,
+      // On text there is too little to mend.
+      ...part === "known" && { tempered: TEMPERED },
       activations: ["down"],
     },
   };

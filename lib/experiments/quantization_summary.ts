@@ -203,6 +203,7 @@ export function quantizationTable(
 ): Record<string, string>[] {
   return summarizeArms(results).filter((arm) => arm.family === family).map((arm) => {
     const isCausal = arm.arm === quantizationArm.causal;
+    const isTempered = arm.runs[0]!.config.spec.rounding?.tempered !== undefined;
     return {
       data: family,
       arm: arm.arm,
@@ -216,7 +217,7 @@ export function quantizationTable(
       [`loss in ${format}`]: isCausal
         ? ""
         : withHalfWidth(lossesUnder(arm, rounded.embedding(format))),
-      "temperature fitted": isCausal ? "" : withHalfWidth(temperedLosses(arm, format)),
+      ...isTempered && { "temperature fitted": withHalfWidth(temperedLosses(arm, format)) },
       [`all outputs in ${format}`]: withHalfWidth(costsOf(arm, rounded.all("output", format))),
       [`all weights in ${format}`]: withHalfWidth(costsOf(arm, rounded.all("weight", format))),
       "all in int8/row": withHalfWidth(costsOf(arm, rounded.int8All)),
