@@ -3,9 +3,9 @@
  *
  * A module is a part of the parameter tree with a weight of two or more axes: a linear layer, an
  * embedding table, a masked mixing, whose heads stand side by side; norms are none. Its name is its
- * path in the tree, e.g. `encoder.blocks.0.attention.query`. Hooks ride on the layers of a tree that is made for one
- * forward pass, under a symbol that trees and compiled functions do not look at: they are attached
- * inside the function that is compiled, which `BatchOptions.hooks` does.
+ * path in the tree, e.g. `encoder.blocks.0.attention.query`. Hooks ride on the layers of a tree that
+ * is made for one forward pass, under a symbol that trees and compiled functions do not look at:
+ * they are attached inside the function that is compiled, which `BatchOptions.hooks` does.
  */
 
 import { namedLeaves, type Tensor, type Tree } from "../engine/mod.ts";

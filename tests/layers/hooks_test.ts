@@ -16,6 +16,7 @@ import {
   hookedOutput,
   initMaskedMixing,
   initMultiHeadMixing,
+  isMixing,
   isTable,
   linear,
   maskedMixing,
@@ -79,6 +80,15 @@ Deno.test("isTable() of tables of embeddings, wherever they stand", () => {
   }
   for (const name of ["down", "head", "unembedding", "embedding.down", "encoder.blocks.0.mix"]) {
     assert.equal(isTable(name), false, name);
+  }
+});
+
+Deno.test("isMixing() of mixings of tokens, and not of the layers beside their heads", () => {
+  for (const name of ["mix", "blocks.0.mix", "encoder.blocks.11.mix"]) {
+    assert.equal(isMixing(name), true, name);
+  }
+  for (const name of ["blocks.0.mix.input", "blocks.0.mix.output", "remix", "head"]) {
+    assert.equal(isMixing(name), false, name);
   }
 });
 
