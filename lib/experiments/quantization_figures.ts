@@ -58,7 +58,12 @@ export function sensitivityCells(
   results: readonly RunResult[],
   family: string,
   names: readonly string[],
-  { sites, format }: Readonly<{ sites: readonly Site[]; format: string }>,
+  { sites, format, most = Infinity }: Readonly<{
+    sites: readonly Site[];
+    format: string;
+    /** Only so many modules, those that cost some arm the most. */
+    most?: number;
+  }>,
 ): HeatMapCells {
   const arms = armsNamed(results, family, names);
   const columns = sites.flatMap((site) =>
@@ -70,16 +75,21 @@ export function sensitivityCells(
   const { costs: longest } = columns.reduce((one, other) =>
     other.costs.length > one.costs.length ? other : one
   );
-  const rows = longest.map(({ module }) => module);
+  const all = longest.map(({ module }) => ({
+    module,
+    values: columns.map(({ costs }) => {
+      const found = costs.find((one) => sameModule(one.module, module));
+      return found === undefined ? null : Math.log10(Math.max(LEAST_NATS, mean(found.costs)));
+    }),
+  }));
+  const greatest = (values: readonly (number | null)[]) =>
+    Math.max(...values.filter((value) => value !== null));
+  const drawn = all.toSorted((a, b) => greatest(b.values) - greatest(a.values)).slice(0, most);
+  const rows = all.filter((row) => drawn.includes(row));
   return {
-    rows,
+    rows: rows.map(({ module }) => module),
     columns: columns.map(({ name }) => name),
-    values: rows.map((module) =>
-      columns.map(({ costs }) => {
-        const found = costs.find((one) => sameModule(one.module, module));
-        return found === undefined ? null : Math.log10(Math.max(LEAST_NATS, mean(found.costs)));
-      })
-    ),
+    values: rows.map(({ values }) => values),
   };
 }
 
@@ -134,7 +144,10 @@ export function activationTrends(
   );
 }
 
-/** Loss of the embedding rounded to fewer and fewer bits, less the loss unrounded, nats. */
+/**
+ * Loss of the embedding rounded to fewer and fewer bits, less the loss unrounded, nats, for a
+ * logarithmic axis.
+ */
 export function bitCurves(
   results: readonly RunResult[],
   family: string,
@@ -148,7 +161,7 @@ export function bitCurves(
         facet: family,
         seed: arm.seeds[at]!,
         x: count,
-        y: cost,
+        y: Math.max(LEAST_NATS, cost),
       }))
     )
   );
