@@ -13,7 +13,8 @@ import { makeResults } from "./_made_results.ts";
 
 /**
  * What a run measures: its loss at the end, `loss`; with the embedding rounded, `4 bits`; with
- * modules rounded, `down output e4m3fn` or `all product llm.int8`, all nats per token. Of the
+ * modules rounded, `down output e4m3fn` or `all product int8/row`, with a fitted temperature
+ * `tempered e4m3fn` or `tempered null`, all nats per token. Of the
  * numbers that come out of down their `deviation` and `kurtosis`, and along the text `mean 0` and
  * `deviation 0`.
  */
@@ -63,7 +64,7 @@ function roundingRecords(
   of: (quantity: Quantity) => number,
   place: number,
 ): RoundingRecord[] {
-  const { conditions = [], sweep, activations = [] } = rounding ?? {};
+  const { conditions = [], sweep, tempered = [], activations = [] } = rounding ?? {};
   const modules = training.model.kind === "causal" ? MODULES.causal : MODULES.augmented;
   const swept = sweep === undefined
     ? []
@@ -88,6 +89,13 @@ function roundingRecords(
         scoredTokens: 1000,
       };
     }),
+    ...tempered.map((quantization): RoundingRecord => ({
+      type: "measurement",
+      what: "tempered",
+      quantization,
+      temperature: NaN,
+      lossNats: of(`tempered ${quantization}`),
+    })),
     ...activations.map((module): RoundingRecord => {
       const histogram = madeHistogram(place);
       return {

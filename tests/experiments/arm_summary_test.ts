@@ -17,6 +17,7 @@ import {
   roundedLosses,
   summarizeArms,
   valueOverSeeds,
+  withHalfWidth,
 } from "../../lib/experiments/arm_summary.ts";
 import { CLM, ZEROS } from "../../lib/experiments/baseline_arms.ts";
 import type { RunResult } from "../../lib/experiments/run.ts";
@@ -224,4 +225,12 @@ Deno.test("valueOverSeeds() is a mean, with Student's interval if there are seve
   assertNear(interval![0], 2 - half, "low", 1e-5);
   assertNear(interval![1], 2 + half, "high", 1e-5);
   assert.deepEqual(valueOverSeeds([7]), { value: 7 });
+});
+
+Deno.test("withHalfWidth() has half of Student's interval, of one value none", () => {
+  // A standard deviation of 1 over three values: 4.30265 / √3.
+  assert.equal(withHalfWidth([1, 2, 3]), "2.000 ± 2.484");
+  assert.equal(withHalfWidth([1, 2, 3], 1), "2.0 ± 2.5");
+  assert.equal(withHalfWidth([-0.12345]), "-0.123");
+  assert.equal(withHalfWidth([0.12345], 4), "0.1235");
 });

@@ -40,6 +40,7 @@ const WORDS: readonly (readonly [number, string])[] = [
   [1 / 4, "2⁻²"],
   [1 / 8, "2⁻³"],
   [1 / 16, "2⁻⁴"],
+  [1 / 32, "2⁻⁵"],
   [2 ** -12, "2⁻¹²"],
 ];
 
@@ -56,6 +57,11 @@ function treatmentOf(arm: string): QuantizationAwareTraining | undefined {
     const quantization = parseQuantization(format!);
     const at = isOfOutputs === undefined ? "embedding" : "outputs";
     return { method: "fake-quantization", quantization, at };
+  }
+  const share = /^noise of (.+) deviations$/.exec(arm);
+  if (share !== null) {
+    const [width] = WORDS.find(([, other]) => other === share[1])!;
+    return { method: "noise", width, at: "embedding", standardized: true };
   }
   const noise = /^(?:(residual|relative|weight) )?noise ([^,]+)(, one-sided)?$/.exec(arm);
   assert.ok(noise !== null, `an arm of another kind: ${arm}`);
@@ -96,11 +102,21 @@ for (const name of PRESETS) {
     specs.filter(({ family }) => family === quantizationFamily[part]);
 
   Deno.test(`quantizationSpecs() of ${name}: every arm, all its seeds in a row, no run twice`, () => {
-    const { causal, plain, noise, oneSided, residual, relative, weights, fake, fakeOutputs } =
-      quantizationArm;
+    const {
+      causal,
+      plain,
+      noise,
+      oneSided,
+      residual,
+      relative,
+      standardized,
+      weights,
+      fake,
+      fakeOutputs,
+    } = quantizationArm;
     const wanted = {
       text: [causal, weights(noiseWidth), fakeOutputs(sweepFormat)],
-      known: [relative(noiseWidth)],
+      known: preset.known.shares.flatMap((share) => [relative(share), standardized(share)]),
     };
     for (const part of PARTS) {
       const { noiseWidths, seeds } = preset[part];
@@ -209,14 +225,14 @@ for (const name of PRESETS) {
       assert.equal(new Set(names).size, names.length);
       assert.deepEqual(modulesOf(model, activations), model.kind === "causal" ? [] : ["down"]);
       const whole = [
-        "all,product,llm.int8",
+        "all,product,int8/row",
         `all,output,${sweepFormat}`,
         `all,weight,${sweepFormat}`,
       ];
       const embedding = formats.map((format) => `down,output,${format}`);
       const wanted = model.kind === "causal"
         ? whole
-        : [...whole, ...embedding, "up,product,llm.int8"];
+        : [...whole, ...embedding, "up,product,int8/row"];
       for (const one of wanted) assert.ok(names.includes(one), one);
     }
     // A causal model and, in each part, one that all other arms have.

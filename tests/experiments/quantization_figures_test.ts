@@ -4,10 +4,9 @@ import {
   activationCurves,
   activationTrends,
   bitCurves,
-  formatBars,
   lossBars,
   sensitivityCells,
-  spreadCurves,
+  shareCurves,
 } from "../../lib/experiments/quantization_figures.ts";
 import { mean } from "../../lib/measure/mod.ts";
 import { createRandom } from "../../lib/random.ts";
@@ -69,51 +68,35 @@ function assertRows<Row extends { y: number }>(
   found.forEach(({ y }, i) => assertNear(y, expected[i]!.y, `row ${i}`));
 }
 
-Deno.test("formatBars() are costs of formats, a group each, with intervals over seeds", () => {
-  const formats = ["e5m2", "fp16"];
-  for (const family of [TEXT, KNOWN]) {
-    assertBars(
-      formatBars(RESULTS, family, NAMES, formats),
-      NAMES.flatMap((arm) =>
-        formats.map((format) =>
-          [format, arm, madeCosts(family, arm, `down output ${format}`)] as const
-        )
-      ),
-    );
-  }
-});
-
-Deno.test("lossBars() are losses of arms, a group each: not rounded and in each format", () => {
+Deno.test("lossBars() are losses: not rounded, in a format, with a fitted temperature", () => {
   assertBars(
-    lossBars(RESULTS, KNOWN, NAMES, ["e5m2", "fp16"]),
+    lossBars(RESULTS, KNOWN, NAMES, "e5m2"),
     NAMES.flatMap((arm) => ([
       [arm, "not rounded", madeOf(KNOWN, arm, "loss")],
       [arm, "e5m2", madeOf(KNOWN, arm, "down output e5m2")],
-      [arm, "fp16", madeOf(KNOWN, arm, "down output fp16")],
+      [arm, "e5m2, temperature fitted", madeOf(KNOWN, arm, "tempered e5m2")],
     ] as const)),
   );
 });
 
 Deno.test("bars of one seed have no intervals", () => {
-  const results = RESULTS.filter(({ config }) => config.spec.training.seed === 2);
-  for (
-    const bar of [
-      ...formatBars(results, TEXT, NAMES, ["e5m2"]),
-      ...lossBars(results, TEXT, NAMES, ["e5m2"]),
-    ]
-  ) assert.equal("interval" in bar, false);
+  const [seed] = PRESET.known.seeds;
+  const results = RESULTS.filter(({ config }) => config.spec.training.seed === seed);
+  const bars = lossBars(results, KNOWN, NAMES, "e5m2");
+  assert.equal(bars.length, 3 * NAMES.length);
+  for (const bar of bars) assert.equal("interval" in bar, false);
 });
 
-Deno.test("spreadCurves() are deviations of the embedding against the noise's width", () => {
+Deno.test("shareCurves() are the noise's width over the embedding's deviation", () => {
   const widths = PRESET.known.noiseWidths;
   assertRows(
-    spreadCurves(RESULTS, KNOWN, widths),
+    shareCurves(RESULTS, KNOWN, widths),
     widths.flatMap((x) =>
       PRESET.known.seeds.map((seed, place) => ({
         arm: KNOWN,
         seed,
         x,
-        y: made(KNOWN, quantizationArm.noise(x), "deviation", place),
+        y: x / made(KNOWN, quantizationArm.noise(x), "deviation", place),
       }))
     ),
   );
@@ -163,6 +146,22 @@ Deno.test("sensitivityCells() draw what costs next to nothing, or less, as a ten
   });
   const expected = [0, -2, Math.log10(2) - 4, -4, -4];
   values.forEach(([value], i) => assertNear(value!, expected[i]!, MODULES.augmented[i]!));
+});
+
+Deno.test("sensitivityCells() keep the modules that cost some arm the most, in their order", () => {
+  const costs = [2, 0.1, 0.3, 0.2, 1];
+  const withCosts: MadeNumber = (_family, arm, quantity) => {
+    if (quantity === "loss") return 0;
+    const at = (MODULES.augmented as readonly string[]).indexOf(quantity.split(" ")[0]!);
+    // The second module costs little in one arm and the most in the other.
+    return at === 1 && arm === "noise 2⁻³" ? 3 : costs[at] ?? NaN;
+  };
+  const options = { sites: ["output"], format: FORMAT } as const;
+  const rowsOf = (most: number) =>
+    sensitivityCells(quantizedResults(SPECS, withCosts), KNOWN, NAMES, { ...options, most }).rows;
+  const all = MODULES.augmented;
+  assert.deepEqual(rowsOf(2), [all[0], all[1]]);
+  assert.deepEqual(rowsOf(3), [all[0], all[1], all[4]]);
 });
 
 Deno.test("sensitivityCells() of causal models alone have their own modules", () => {
@@ -224,12 +223,12 @@ Deno.test("bitCurves() are what rounding to so many bits costs, seed by seed", (
     bitCurves(RESULTS, KNOWN, NAMES, bits),
     NAMES.flatMap((arm) =>
       bits.flatMap((x) =>
-        madeCosts(KNOWN, arm, `${x} bits`).map((y, place) => ({
+        madeCosts(KNOWN, arm, `${x} bits`).map((cost, place) => ({
           arm,
           facet: KNOWN,
           seed: PRESET.known.seeds[place]!,
           x,
-          y,
+          y: Math.max(1e-4, cost), // for a logarithmic axis
         }))
       )
     ),

@@ -12,7 +12,6 @@ import {
   PAPER_COSTS,
   quantizationTable,
   rounded,
-  sayWithInterval,
   storageTable,
 } from "../../lib/experiments/quantization_summary.ts";
 import { createRandom } from "../../lib/random.ts";
@@ -59,9 +58,9 @@ Deno.test("rounded names the conditions of the paper's tables", () => {
     quantization,
   });
   assert.deepEqual(rounded.embedding("e5m2"), of("down", "output", "e5m2"));
-  assert.deepEqual(rounded.int8Probe, of("down", "output", "llm.int8"));
-  assert.deepEqual(rounded.int8Up, of("up", "product", "llm.int8"));
-  assert.deepEqual(rounded.int8All, of("all", "product", "llm.int8"));
+  assert.deepEqual(rounded.int8Probe, of("down", "output", "int8/row"));
+  assert.deepEqual(rounded.int8Up, of("up", "product", "int8/row"));
+  assert.deepEqual(rounded.int8All, of("all", "product", "int8/row"));
   assert.deepEqual(rounded.all("weight", "e4m3fn"), of("all", "weight", "e4m3fn"));
 });
 
@@ -70,8 +69,8 @@ Deno.test("lossesUnder() is the loss of a condition, seed by seed, and costsOf()
   for (
     const [condition, quantity] of [
       [rounded.embedding("e5m2"), "down output e5m2"],
-      [rounded.int8Up, "up product llm.int8"],
-      [rounded.int8All, "all product llm.int8"],
+      [rounded.int8Up, "up product int8/row"],
+      [rounded.int8All, "all product int8/row"],
       [rounded.all("weight", FORMAT), `all weight ${FORMAT}`],
       [rounded.all("output", FORMAT), `all output ${FORMAT}`],
       [{ modules: "decoder.embedding", site: "weight", quantization: FORMAT }, undefined],
@@ -190,16 +189,8 @@ Deno.test("PAPER_COSTS are differences of the paper's losses to fp16's", () => {
   }
   // On another evaluation set, where fp16 has 2.13.
   assertNear(PAPER_COSTS["no noise"]["llm.int8"], 2.47 - 2.13, "Int8 of the embedding");
-  assertNear(PAPER_COSTS["no noise"].up, 2.52 - 2.13, "Int8 of up");
+  assertNear(PAPER_COSTS["no noise"].int8Up, 2.52 - 2.13, "Int8 of up");
   assert.deepEqual(Object.keys(costs), Object.keys(losses));
-});
-
-Deno.test("sayWithInterval() has half of Student's interval, of one value none", () => {
-  // A standard deviation of 1 over three values: 4.30265 / √3.
-  assert.equal(sayWithInterval([1, 2, 3]), "2.000 ± 2.484");
-  assert.equal(sayWithInterval([1, 2, 3], 1), "2.0 ± 2.5");
-  assert.equal(sayWithInterval([-0.12345]), "-0.123");
-  assert.equal(sayWithInterval([0.12345], 4), "0.1235");
 });
 
 Deno.test("formatTable() has what every format costs each arm, and the paper's", () => {
@@ -224,7 +215,7 @@ Deno.test("formatTable() has what every format costs each arm, and the paper's",
     row("e4m3fn", cost("down output e4m3fn"), ["2.6", "0.248", "0.0484"]),
     row("llm.int8", cost("down output llm.int8"), ["0.34", "0.013", "0.0025"]),
     row("int4/row", cost("down output int4/row"), ["", "", ""]),
-    row("llm.int8 of up", cost("up product llm.int8"), ["0.39", "", ""]),
+    row("int8/row of up", cost("up product int8/row"), ["0.39", "", ""]),
   ]);
 });
 
@@ -244,9 +235,13 @@ Deno.test("quantizationTable() has the loss, spread and costs of all of a family
         loss: bounded(madeOf(arm, "loss", family)),
         "deviation of z": ofEmbedding(() => bounded(madeOf(arm, "deviation", family), 2)),
         "embedding in e5m2": ofEmbedding(() => cost("down output e5m2")),
+        "loss in e5m2": ofEmbedding(() => bounded(madeOf(arm, "down output e5m2", family))),
+        ...family === KNOWN && {
+          "temperature fitted": bounded(madeOf(arm, "tempered e5m2", family)),
+        },
         "all outputs in e5m2": cost("all output e5m2"),
         "all weights in e5m2": cost("all weight e5m2"),
-        "all in llm.int8": cost("all product llm.int8"),
+        "all in int8/row": cost("all product int8/row"),
       };
     });
     assert.deepEqual(quantizationTable(results, family, "e5m2"), expected);

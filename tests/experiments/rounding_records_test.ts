@@ -8,10 +8,12 @@ import {
   type Condition,
   quantizedLosses,
   sensitivityConditions,
+  temperedLoss,
 } from "../../lib/measure/mod.ts";
 import { moduleNames } from "../../lib/layers/mod.ts";
 import { type ModelConfig, tokenLosses } from "../../lib/models/mod.ts";
 import {
+  fakeQuantize,
   parseQuantization,
   type QuantizationAwareTraining,
   quantizationHooks,
@@ -115,6 +117,7 @@ const CONDITIONS: readonly Condition[] = [
 const ROUNDING: Rounding = {
   conditions: CONDITIONS,
   sweep: { quantization: "e3m2", sites: ["weight"] },
+  tempered: [null, "e3m2"],
   activations: ["up", "down"],
 };
 
@@ -132,10 +135,23 @@ onEveryBackend(
       quantizedLosses(model, HELD_OUT, [...CONDITIONS, ...sweep], options),
     );
     const activations = await activationStatistics(model, HELD_OUT, ["down", "up"], options);
+    const { train } = dataOf(HELD_OUT);
+    const read = { fitOn: train, windows: HELD_OUT, ...options };
+    const hooks = { down: { output: fakeQuantize({ format: "e3m2" }) } };
+    const fitted = [
+      { quantization: null, ...await temperedLoss(model, read) },
+      { quantization: "e3m2", ...await temperedLoss(model, { ...read, hooks }) },
+    ];
     const found = await measured(EEM, ROUNDING);
     assert.deepEqual(found, [
       ...losses.map((loss) => ({ type: "measurement", what: "rounded modules", ...loss })),
-      ...activations.map((one) => ({ type: "measurement", what: "activations", ...one })),
+      ...fitted.map((one) => ({ type: "measurement", what: "tempered", ...one })),
+      ...activations.map(({ histogram: { edges, counts }, ...one }) => ({
+        type: "measurement",
+        what: "activations",
+        ...one,
+        histogram: { edges: edges.map((edge) => Number(edge.toPrecision(6))), counts },
+      })),
     ]);
     assert.deepEqual(activations.map(({ module }) => module), ["down", "up"]);
     const scoredTokens = HELD_OUT.count * (LENGTH - 1);
