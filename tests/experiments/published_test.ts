@@ -13,6 +13,8 @@ import {
   knownEntropySpecs,
   prepareData,
   PROJECT_FOLDERS,
+  QUANTIZATION_PRESETS,
+  quantizationSpecs,
   readPublishedRun,
   runId,
   TOKEN_ENTROPY_PRESETS,
@@ -33,6 +35,7 @@ Deno.test("data/runs holds the runs of preset small, all of them and no others",
       ...tokenEntropySpecs(TOKEN_ENTROPY_PRESETS.small),
       ...knownEntropySpecs(KNOWN_ENTROPY_PRESETS.small),
       ...entropyTrainingSpecs(ENTROPY_TRAINING_PRESETS.small),
+      ...quantizationSpecs(QUANTIZATION_PRESETS.small),
     ];
     for (const spec of specs) {
       const data = JSON.stringify(spec.data);

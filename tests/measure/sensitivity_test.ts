@@ -219,14 +219,16 @@ onEveryBackend('quantizedLosses() takes "all" for all modules that have the site
     augmented((n) => transformer(n, { positions: "learned" }), mixer),
   );
   const names = moduleNames(model.params);
-  const products = names.filter((name) => !isTable(name));
+  const inputs = names.filter((name) => !isTable(name));
+  const products = inputs.filter((name) => !name.endsWith(".mix"));
+  assert.equal(inputs.length - products.length, 2, "mixings of the decoder");
   assert.deepEqual(names.filter(isTable), [
     "encoder.embedding",
     "encoder.positions",
     "decoder.embedding",
   ]);
   for (const site of ["output", "input", "weight", "product"] as const) {
-    const named = site === "output" || site === "weight" ? names : products;
+    const named = { output: names, weight: names, input: inputs, product: products }[site];
     const all = await lossOf(model, "all", site, "int8/row");
     assert.equal(all, await lossOf(model, named, site, "int8/row"), site);
     assert.notEqual(all, await lossOf(model, named.slice(1), site, "int8/row"), site);
