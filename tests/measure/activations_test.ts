@@ -19,6 +19,7 @@ import {
   AUGMENTED,
   CAUSAL,
   EMBEDDING_SIZE,
+  leftPadded,
   LENGTH,
   PAD,
   tinyIds,
@@ -131,27 +132,19 @@ onEveryBackend("activationStatistics() leaves pads out, and counts a memory slot
 onEveryBackend(
   "activationStatistics() rates a second-order head at the token it reads",
   async () => {
-    const tokens = (shift: boolean) => {
-      const ids = PADDED.ids;
-      let count = 0;
-      for (let row = 0; row < PADDED.count; row++) {
-        for (let t = shift ? 0 : 1; t < LENGTH - (shift ? 1 : 0); t++) {
-          if (ids[row * LENGTH + t] !== PAD) count++;
-        }
-      }
-      return count;
-    };
-    const values = new Float32Array(PADDED.ids.length);
-    for (const shift of [false, true]) {
+    // The first window starts with two pads, the others have none.
+    const ids = Int32Array.of(...leftPadded(2).slice(LENGTH), ...tinyIds());
+    const windows = { ...windowsOf(ids), values: new Float32Array(ids.length) };
+    for (const [shift, headTokens] of [[false, 3 + 4 + 4], [true, 2 + 4 + 4]] as const) {
       const model = estimated(
         { kind: "second-order", backbone: transformer(LENGTH), shift } as const,
         PAD,
       );
-      const windows = { ...PADDED, values };
-      const [head] = await activationStatistics(model, windows, ["head"], { batchSize: 2 });
-      assert.equal(head!.count, tokens(shift), `shift ${shift}`);
+      const names = ["blocks.0.attention.query", "head"];
+      const [query, head] = await activationStatistics(model, windows, names, { batchSize: 2 });
+      assert.equal(head!.count, headTokens, `shift ${shift}`);
+      assert.equal(query!.count, (3 + 5 + 5) * WIDTH, `shift ${shift}`);
     }
-    assert.notEqual(tokens(true), tokens(false));
   },
   { only: ["cpu"] },
 );

@@ -39,6 +39,7 @@ from attention_dropout_golden import uniform
 from entropy_golden import GOLDEN, config_at, load
 from hooks_golden import NearTie, changed, e4m3fn, modules_of, settled
 from models_golden import CLIP_NORM, NEGLIGIBLE_GRADIENT, losses, named, stored, write_json
+from objectives_golden import deviation, rounded
 
 WEIGHTS = "mixer_transformer_eem"
 STEPS = 3
@@ -56,7 +57,6 @@ PARAMETERS = (
     "projection.weight",
     "decoder.head.weight",
 )
-DIGITS = 8
 # Where a module is changed.
 SITES = {"embedding": "output", "residual": "input", "outputs": "output", "weights": "weight"}
 
@@ -219,18 +219,6 @@ def settled_case(qat, batches):
         with contextlib.suppress(NearTie):
             return rate, compute(qat, rate, batches, torch.float64, checked=True)
     raise SystemExit(f"{qat}: a number is near a tie at every learning rate")
-
-
-def rounded(value):
-    if isinstance(value, dict):
-        return {key: rounded(one) for key, one in value.items()}
-    return [float(f"{number:.{DIGITS}g}") for number in value.flatten().tolist()]
-
-
-def deviation(exact, single):
-    if isinstance(exact, dict):
-        return max(deviation(value, single[key]) for key, value in exact.items())
-    return (exact - single).abs().max().item()
 
 
 def main():
