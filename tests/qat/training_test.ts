@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { ones, sub, type Tensor, tensor, zeros } from "../../lib/engine/mod.ts";
+import {
+  ones,
+  sub,
+  sum,
+  type Tensor,
+  tensor,
+  valueAndGradient,
+  zeros,
+} from "../../lib/engine/mod.ts";
 import { type Hooks, moduleNames } from "../../lib/layers/mod.ts";
 import {
   addNoise,
@@ -110,6 +118,30 @@ onEveryBackend("addNoise() adds to x, a share of it if relative", async (mode) =
     1e-6,
     "relative",
   );
+  run.dispose();
+}, { oncePerBackend: true });
+
+onEveryBackend("addNoise() adds standard deviations if standardized", async (mode) => {
+  const values = normals(24, 3, 3).map((one) => one + 5);
+  const x = tensor(values, [2, 3, 4]);
+  const seed = seedOf(1, 2);
+  const noise = await read(addNoise(zeros([2, 3, 4]), NOISE, seed));
+  const qat = { ...NOISE, standardized: true };
+  const run = mode.compile((x: Tensor, seed: Tensor) => {
+    // A gradient through the deviation would not be 1 everywhere.
+    const { value, gradient } = valueAndGradient(({ x }) => sum(addNoise(x, qat, seed)), { x });
+    return { value, gradient: gradient.x, noisy: addNoise(x, qat, seed) };
+  });
+  const { gradient, noisy } = run(x, seed);
+  const center = mean(values);
+  const deviation = Math.sqrt(mean(values.map((one) => (one - center) ** 2)));
+  assertClose(
+    await read(noisy),
+    values.map((one, i) => one + deviation * noise[i]!),
+    1e-6,
+    "standardized",
+  );
+  assert.deepEqual([...await read(gradient)], new Array(24).fill(1));
   run.dispose();
 }, { oncePerBackend: true });
 
@@ -260,6 +292,10 @@ Deno.test("checkQuantizationAwareTraining() says what a field should be", () => 
       `qat.method: expected noise or fake-quantization, found ${method}`,
     );
   }
+  assert.equal(
+    refused({ ...NOISE, relative: true, standardized: true }),
+    "qat: expected relative or standardized noise, found both; leave one out",
+  );
   assert.equal(
     refused({ ...NOISE, at: "everywhere" }),
     "qat.at: expected one of embedding, outputs, weights, residual with noise, found everywhere",
