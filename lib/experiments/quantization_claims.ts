@@ -90,7 +90,8 @@ function partClaims(
     claimRow({ paper: null, claim: `${family}: ${claim}`, ...text }, differences, seeds, context);
   const embedding = (arm: ArmSummary, format: string) => costsOf(arm, rounded.embedding(format));
   const lossIn = (arm: ArmSummary, format: string) => lossesUnder(arm, rounded.embedding(format));
-  const none = { direction: "none", margin: closeMargin([given]) } as const;
+  // An embedding that gives nothing, after few steps, leaves no margin.
+  const none = { direction: "none", margin: Math.max(0, closeMargin([given])) } as const;
   const paper = PAPER_COSTS;
 
   const lost = (claim: string, format: string, paper?: number) =>

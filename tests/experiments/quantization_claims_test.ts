@@ -129,6 +129,13 @@ Deno.test("quantizationClaims() call 2 % of what the embedding gives hardly any"
   assert.equal(verdictOf(TEXT, 0.0101), "not reproduced");
 });
 
+Deno.test("quantizationClaims() have no margin where the embedding gives nothing", () => {
+  const losses: MadeNumber = (_family, arm) => arm === "CLM" ? 1 : 2;
+  const claims = quantizationClaims(quantizedResults(SPECS, losses), PRESET, CONTEXT);
+  const found = claims.find(({ claim }) => claim === `${TEXT}: without noise fp16 costs nothing`);
+  assert.equal(found!.ours, 0);
+});
+
 Deno.test("quantizationClaims() have the paper's costs beside ours", () => {
   const paperOf = (words: string) => claimOf(KNOWN, words).paper;
   assert.equal(paperOf("without noise e4m3fn costs"), 2.6); // 4.86 − 2.26
