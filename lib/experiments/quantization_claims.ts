@@ -90,8 +90,9 @@ function partClaims(
     claimRow({ paper: null, claim: `${family}: ${claim}`, ...text }, differences, seeds, context);
   const embedding = (arm: ArmSummary, format: string) => costsOf(arm, rounded.embedding(format));
   const lossIn = (arm: ArmSummary, format: string) => lossesUnder(arm, rounded.embedding(format));
-  // An embedding that gives nothing, after few steps, leaves no margin.
-  const none = { direction: "none", margin: Math.max(0, closeMargin([given])) } as const;
+  const margin = closeMargin([given]);
+  // An embedding that gives nothing, after few steps, has nothing to lose.
+  const none = { direction: "none", margin, comparable: margin > 0 } as const;
   const paper = PAPER_COSTS;
 
   const lost = (claim: string, format: string, paper?: number) =>
