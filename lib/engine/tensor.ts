@@ -12,6 +12,7 @@ export {
   cos,
   dispose,
   div,
+  equal,
   exp,
   expandDims,
   fill,

@@ -18,11 +18,13 @@ import {
   type Tensor,
   tensor,
   transpose,
+  zeros,
 } from "../engine/mod.ts";
 import type { Random } from "../random.ts";
 import { type Linear, linear } from "./linear.ts";
 import { initNormal } from "./init.ts";
 import { causalMask } from "./masked_mixing.ts";
+import { remember, rowAt, type Slot } from "./slots.ts";
 
 /** Multi-head self-attention, four `[width, width]` matrices without biases (paper §2.3). */
 export type Attention = { query: Linear; key: Linear; value: Linear; output: Linear };
@@ -110,15 +112,20 @@ export function attentionMask(
   { causal = true }: { causal?: boolean } = {},
 ): AttentionMask {
   const reachTT = causal ? causalMask(contextLength) : ones([contextLength, contextLength]);
-  const reachBias = mul(sub(reachTT, 1), -HIDDEN);
+  const reachBias = hideUnseen(reachTT);
   if (visibleBT === null) return { bias: reachBias, sees: null };
   const batch = visibleBT.shape[0]!;
-  const padBias = reshape(mul(sub(visibleBT, 1), -HIDDEN), [batch, 1, 1, contextLength]);
+  const padBias = reshape(hideUnseen(visibleBT), [batch, 1, 1, contextLength]);
   const keysSeenBT = matMul(visibleBT, reachTT, false, true);
   return {
     bias: add(reachBias, padBias),
     sees: reshape(minimum(keysSeenBT, 1), [batch, 1, contextLength, 1]),
   };
+}
+
+/** 0 where `isSeen` is 1, a large negative number where it is 0. */
+function hideUnseen(isSeen: Tensor): Tensor {
+  return mul(sub(isSeen, 1), -HIDDEN);
 }
 
 /**
@@ -152,6 +159,51 @@ export function attention(
   { bias, sees }: AttentionMask,
   dropout?: AttentionDropout,
 ): Tensor {
+  const [length, batch] = xTBD.shape as [number, number, number];
+  const { query, key, value } = projectHeads(layer, xTBD, headCount, rotary);
+  const keep = dropout && keepMask([batch, headCount, length, length], dropout);
+  const mixedBHTE = softmaxAttention(query, key, value, bias, keep);
+  return joinHeads(layer, sees === null ? mixedBHTE : mul(mixedBHTE, sees));
+}
+
+/** Keys and values of all slots, `[B, H, T, E]`, zeros where nothing was read yet. */
+export type AttentionCache = Readonly<{ keyBHTE: Tensor; valueBHTE: Tensor }>;
+
+/** The cache before the first slot; `shape` is B, H, T, E. */
+export function attentionStart(shape: readonly [number, number, number, number]): AttentionCache {
+  return { keyBHTE: zeros([...shape]), valueBHTE: zeros([...shape]) };
+}
+
+/**
+ * {@linkcode attention} of one slot, `[1, B, D]`, over all that were read and itself, causal and
+ * without pads.
+ *
+ * @param rotary Of all slots.
+ */
+export function attentionStep(
+  layer: Attention,
+  xTBD: Tensor,
+  headCount: number,
+  rotary: RotaryTable | null,
+  cache: AttentionCache,
+  slot: Slot,
+): { yTBD: Tensor; cache: AttentionCache } {
+  const placed = rotary &&
+    { cosTE: rowAt(rotary.cosTE, slot), sinTE: rowAt(rotary.sinTE, slot) };
+  const { query, key, value } = projectHeads(layer, xTBD, headCount, placed);
+  const keyBHTE = remember(cache.keyBHTE, key, slot);
+  const valueBHTE = remember(cache.valueBHTE, value, slot);
+  const mixedBHTE = softmaxAttention(query, keyBHTE, valueBHTE, hideUnseen(slot.isPast1T));
+  return { yTBD: joinHeads(layer, mixedBHTE), cache: { keyBHTE, valueBHTE } };
+}
+
+/** Queries, keys and values `[B, H, T, E]` of x `[T, B, D]`, queries and keys rotated. */
+function projectHeads(
+  layer: Attention,
+  xTBD: Tensor,
+  headCount: number,
+  rotary: RotaryTable | null,
+): { query: Tensor; key: Tensor; value: Tensor } {
   const [length, batch, width] = xTBD.shape as [number, number, number];
   const heads = (projection: Linear) =>
     transpose(
@@ -159,14 +211,16 @@ export function attention(
       [1, 2, 0, 3],
     );
   const placed = (xBHTE: Tensor) => rotary === null ? xBHTE : rotate(xBHTE, rotary);
-  const mixedBHTE = softmaxAttention(
-    placed(heads(layer.query)),
-    placed(heads(layer.key)),
-    heads(layer.value),
-    bias,
-    dropout && keepMask([batch, headCount, length, length], dropout),
-  );
-  const attendedBHTE = sees === null ? mixedBHTE : mul(mixedBHTE, sees);
-  const joinedTBD = reshape(transpose(attendedBHTE, [2, 0, 1, 3]), [length, batch, width]);
-  return linear(layer.output, joinedTBD);
+  return {
+    query: placed(heads(layer.query)),
+    key: placed(heads(layer.key)),
+    value: heads(layer.value),
+  };
+}
+
+/** The output `[T, B, D]` of what the heads have gathered, `[B, H, T, E]`. */
+function joinHeads(layer: Attention, xBHTE: Tensor): Tensor {
+  const [batch, headCount, length, headWidth] = xBHTE.shape as [number, number, number, number];
+  const joined = transpose(xBHTE, [2, 0, 1, 3]);
+  return linear(layer.output, reshape(joined, [length, batch, headCount * headWidth]));
 }

@@ -41,11 +41,28 @@ export function initLstm(random: Random, width: number): Lstm {
   return { input: draw("input"), hidden: draw("hidden") };
 }
 
+/** What the layer remembers of the positions it has read: h and c of the equations, `[B, D]`. */
+export type LstmState = Readonly<{ hiddenBD: Tensor; cellBD: Tensor }>;
+
+/** The state before the first position. */
+export function lstmStart(batch: number, width: number): LstmState {
+  return { hiddenBD: zeros([batch, width]), cellBD: zeros([batch, width]) };
+}
+
 /** Hidden states of x `[T, B, D]`, from a state of zeros, in steps from the first to the last. */
 export function lstm(layer: Lstm, xTBD: Tensor): Tensor {
   const [, batch, width] = xTBD.shape as [number, number, number];
-  let hiddenBD: Tensor = zeros([batch, width]);
-  let cellBD: Tensor = zeros([batch, width]);
+  return lstmSteps(layer, xTBD, lstmStart(batch, width)).statesTBD;
+}
+
+/** Hidden states of x `[T, B, D]` after those that `state` has read, and the state after them. */
+export function lstmSteps(
+  layer: Lstm,
+  xTBD: Tensor,
+  state: LstmState,
+): { statesTBD: Tensor; state: LstmState } {
+  const [, batch, width] = xTBD.shape as [number, number, number];
+  let { hiddenBD, cellBD } = state;
   const statesBD: Tensor[] = [];
   for (const inputBG of unstack(linear(layer.input, xTBD))) {
     const gatesBG = add(inputBG, linear(layer.hidden, hiddenBD));
@@ -55,5 +72,5 @@ export function lstm(layer: Lstm, xTBD: Tensor): Tensor {
     hiddenBD = mul(sigmoid(gate(3)), tanh(cellBD));
     statesBD.push(hiddenBD);
   }
-  return stack(statesBD);
+  return { statesTBD: stack(statesBD), state: { hiddenBD, cellBD } };
 }

@@ -16,12 +16,14 @@ import {
   tensor,
   tile,
   transpose,
+  unstack,
   zeros,
 } from "../engine/mod.ts";
 import type { Random } from "../random.ts";
 import { hookedInput, hookedOutput } from "./hooks.ts";
 import { initUniform } from "./init.ts";
 import { initLinear, type Linear, linear } from "./linear.ts";
+import { remember, rowAt, type Slot } from "./slots.ts";
 
 /** Weight `[T, K·T]`: column p·T + s is tap p of input token s; bias `[T]`. */
 export type MaskedMixing = { weight: Tensor; bias: Tensor };
@@ -114,6 +116,55 @@ export function multiHeadMixing(
   return linear(layer.output, hookedOutput(layer, joinedTBD));
 }
 
+/**
+ * What a mixing remembers before its first slot: its inputs at all slots, head by head, as zeros
+ * `[H, T, B·E]`, where H = 1 if it is flat.
+ */
+export function mixingStart(
+  { weight }: MaskedMixing | MultiHeadMixing,
+  batch: number,
+  width: number,
+): Tensor {
+  const [headCount, contextLength] = headShape(weight);
+  return zeros([headCount, contextLength, batch * width / headCount]);
+}
+
+/**
+ * The causal {@linkcode maskedMixing} or {@linkcode multiHeadMixing} at one slot: x `[1, B, D]` with
+ * those that were read. Needs no mask, since later slots are zeros. Taps are shifted after the sum
+ * over tokens, on B·E channels in the place of T·B·E.
+ */
+export function mixingStep(
+  layer: MaskedMixing | MultiHeadMixing,
+  xTBD: Tensor,
+  cacheHTR: Tensor,
+  slot: Slot,
+): { yTBD: Tensor; cacheHTR: Tensor } {
+  const [, batch, width] = xTBD.shape as [number, number, number];
+  const [headCount, contextLength, taps] = headShape(layer.weight);
+  const kernelSize = taps / contextLength;
+  const headWidth = width / headCount;
+  const input = hookedInput(layer, "input" in layer ? linear(layer.input, xTBD) : xTBD);
+  const inputHBE = transpose(reshape(input, [batch, headCount, headWidth]), [1, 0, 2]);
+  const nextHTR = remember(cacheHTR, reshape(inputHBE, [headCount, 1, -1]), slot);
+  const weightTHS = transpose(reshape(layer.weight, [headCount, contextLength, taps]), [1, 0, 2]);
+  const weightHKT = reshape(rowAt(weightTHS, slot), [headCount, kernelSize, contextLength]);
+  const biasTH = transpose(reshape(layer.bias, [headCount, contextLength]));
+  const mixedHKBE = reshape(matMul(weightHKT, nextHTR), [headCount, kernelSize, batch, headWidth]);
+  const tapsHBE = unstack(mixedHKBE, 1).map((xHBE, tap) => shiftTap(xHBE, tap, kernelSize));
+  const biasedHBE = tapsHBE.reduce(
+    (sum, tap) => add(sum, tap),
+    reshape(rowAt(biasTH, slot), [headCount, 1, 1]),
+  );
+  const yTBD = hookedOutput(layer, reshape(transpose(biasedHBE, [1, 0, 2]), [1, batch, width]));
+  return { yTBD: "output" in layer ? linear(layer.output, yTBD) : yTBD, cacheHTR: nextHTR };
+}
+
+/** H, T and K·T of a weight, H = 1 for a flat one. */
+function headShape({ shape }: Tensor): [number, number, number] {
+  return (shape.length === 3 ? shape : [1, ...shape]) as [number, number, number];
+}
+
 /** Weights, masked for every tap alike, times x `[…, K·T, R]`. */
 function mask(weight: Tensor, maskTT: Tensor | null, kernelSize: number, x: Tensor): Tensor {
   if (maskTT === null) return matMul(weight, x);
@@ -123,8 +174,12 @@ function mask(weight: Tensor, maskTT: Tensor | null, kernelSize: number, x: Tens
 /** x `[T, …]` as each tap sees it, tap after tap: `[K·T, …]`, shifted along the last axis. */
 function stackTaps(x: Tensor, kernelSize: number): Tensor {
   if (kernelSize === 1) return x;
-  const left = Math.floor((kernelSize - 1) / 2);
-  return concat(Array.from({ length: kernelSize }, (_, tap) => shift(x, tap - left)), 0);
+  return concat(Array.from({ length: kernelSize }, (_, tap) => shiftTap(x, tap, kernelSize)), 0);
+}
+
+/** x as a kernel's tap sees it: channel j sees j + tap − ⌊(K−1)/2⌋. */
+function shiftTap(x: Tensor, tap: number, kernelSize: number): Tensor {
+  return shift(x, tap - Math.floor((kernelSize - 1) / 2));
 }
 
 /** `y[…, j] = x[…, j + offset]`, zeros where there is no such channel. */

@@ -8,3 +8,4 @@ export * from "./linear.ts";
 export * from "./lstm.ts";
 export * from "./masked_mixing.ts";
 export * from "./norm.ts";
+export * from "./slots.ts";

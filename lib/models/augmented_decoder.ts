@@ -198,13 +198,20 @@ export function decoderLogits(
       ], 1);
       return slots(inputTBD, withSlot(visibleBN, batch, length, occluded), 1, positionsBT);
     }
-    case "embedding": {
-      const memoryNBM = tile(expandDims(memoryBM, 0), [length, 1, 1]);
-      return slots(concat([memoryNBM, tokensNBD], 2), visibleBN, 0);
-    }
+    case "embedding":
     case "linear":
-      return slots(add(tokensNBD, memoryBM), visibleBN, 0);
+      return slots(withMemory(join, memoryBM, tokensNBD), visibleBN, 0);
   }
+}
+
+/** The decoder's input `[N, B, D]`: the memory `[B, M]` beside every token, or added to it. */
+export function withMemory(
+  join: "embedding" | "linear",
+  memoryBM: Tensor,
+  tokensNBD: Tensor,
+): Tensor {
+  if (join === "linear") return add(tokensNBD, memoryBM);
+  return concat([tile(expandDims(memoryBM, 0), [tokensNBD.shape[0]!, 1, 1]), tokensNBD], 2);
 }
 
 /** The visibility `[B, N + 1]` of the memory's slot and the tokens; null where all are seen. */

@@ -28,8 +28,10 @@ import {
   type LayerNorm,
   type MaskedMixing,
   maskedMixing,
+  mixingStep,
   type MultiHeadMixing,
   multiHeadMixing,
+  type Slot,
 } from "../layers/mod.ts";
 import type { Random } from "../random.ts";
 
@@ -79,14 +81,44 @@ export function maskedMixer(
 ): Tensor {
   const maskTT = causal ? causalMask(contextLength) : null;
   let xTBD = embeddedTBD;
-  for (const { norm1, mix, norm2, feedForward: layer } of blocks) {
-    const normal1TBD = layerNorm(xTBD, norm1.weight, norm1.bias);
-    const mixedTBD = "output" in mix
-      ? multiHeadMixing(mix, maskTT, normal1TBD)
-      : maskedMixing(mix, maskTT, normal1TBD);
-    xTBD = add(xTBD, mixedTBD);
-    const normal2TBD = layerNorm(xTBD, norm2.weight, norm2.bias);
-    xTBD = add(xTBD, feedForward(layer, normal2TBD));
+  for (const block of blocks) {
+    xTBD = maskedMixerBlock(
+      block,
+      xTBD,
+      (mix, normalTBD) =>
+        "output" in mix
+          ? multiHeadMixing(mix, maskTT, normalTBD)
+          : maskedMixing(mix, maskTT, normalTBD),
+    );
   }
   return xTBD;
+}
+
+/** {@linkcode maskedMixer} of one slot, `[1, B, D]`, and what each block then remembers. */
+export function maskedMixerStep(
+  blocks: readonly MaskedMixerBlock[],
+  embeddedTBD: Tensor,
+  caches: readonly Tensor[],
+  slot: Slot,
+): { xTBD: Tensor; blocks: Tensor[] } {
+  const nextCaches: Tensor[] = [];
+  let xTBD = embeddedTBD;
+  for (const [index, block] of blocks.entries()) {
+    xTBD = maskedMixerBlock(block, xTBD, (mix, normalTBD) => {
+      const { yTBD, cacheHTR } = mixingStep(mix, normalTBD, caches[index]!, slot);
+      nextCaches.push(cacheHTR);
+      return yTBD;
+    });
+  }
+  return { xTBD, blocks: nextCaches };
+}
+
+/** One block of x `[T, B, D]`, whose tokens exchange information by `mixTokens`. */
+function maskedMixerBlock(
+  { norm1, mix, norm2, feedForward: layer }: MaskedMixerBlock,
+  xTBD: Tensor,
+  mixTokens: (mix: MaskedMixerBlock["mix"], normalTBD: Tensor) => Tensor,
+): Tensor {
+  const mixedTBD = add(xTBD, mixTokens(mix, layerNorm(xTBD, norm1.weight, norm1.bias)));
+  return add(mixedTBD, feedForward(layer, layerNorm(mixedTBD, norm2.weight, norm2.bias)));
 }

@@ -5,6 +5,7 @@ export * from "./augmented_decoder.ts";
 export * from "./autoencoder.ts";
 export * from "./backbone.ts";
 export * from "./causal_model.ts";
+export * from "./incremental.ts";
 export * from "./language_model.ts";
 export * from "./masked_mixer.ts";
 export * from "./model_checks.ts";

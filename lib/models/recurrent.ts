@@ -7,7 +7,7 @@
  */
 
 import type { Tensor } from "../engine/mod.ts";
-import { initLstm, type Lstm, lstm } from "../layers/mod.ts";
+import { initLstm, type Lstm, lstm, type LstmState, lstmSteps } from "../layers/mod.ts";
 import type { Random } from "../random.ts";
 
 export type LstmConfig = Readonly<{
@@ -29,4 +29,20 @@ export function initLstmBlocks({ width, layerCount }: LstmConfig, random: Random
 /** Embedded tokens `[T, B, D]` → hidden states `[T, B, D]`. */
 export function recurrent(blocks: readonly Lstm[], embeddedTBD: Tensor): Tensor {
   return blocks.reduce((xTBD, layer) => lstm(layer, xTBD), embeddedTBD);
+}
+
+/** The same after the positions that the layers' states have read, and the states after them. */
+export function recurrentSteps(
+  blocks: readonly Lstm[],
+  embeddedTBD: Tensor,
+  states: readonly LstmState[],
+): { xTBD: Tensor; blocks: LstmState[] } {
+  const nextStates: LstmState[] = [];
+  let xTBD = embeddedTBD;
+  for (const [index, layer] of blocks.entries()) {
+    const { statesTBD, state } = lstmSteps(layer, xTBD, states[index]!);
+    nextStates.push(state);
+    xTBD = statesTBD;
+  }
+  return { xTBD, blocks: nextStates };
 }

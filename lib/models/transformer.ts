@@ -18,8 +18,10 @@ import { add, expandDims, rmsNorm, type Tensor, tensor } from "../engine/mod.ts"
 import {
   type Attention,
   attention,
+  type AttentionCache,
   type AttentionDropout,
   attentionMask,
+  attentionStep,
   type GatedFeedForward,
   gatedFeedForward,
   hookedOutput,
@@ -29,6 +31,8 @@ import {
   initRmsNorm,
   type RmsNorm,
   rotaryTable,
+  rowAt,
+  type Slot,
 } from "../layers/mod.ts";
 import type { Random } from "../random.ts";
 
@@ -116,13 +120,59 @@ export function transformer(
   let xTBD = positions === undefined
     ? embeddedTBD
     : add(embeddedTBD, expandDims(hookedOutput(positions, positions.weight), 1));
-  for (const [layer, { norm1, attention: heads, norm2, feedForward }] of blocks.entries()) {
-    const normal1TBD = rmsNorm(xTBD, norm1.weight);
-    const dropout = attentionDropout && dropoutOfLayer(attentionDropout, layer);
-    xTBD = add(xTBD, attention(heads, normal1TBD, headCount, rotary, mask, dropout));
-    xTBD = add(xTBD, gatedFeedForward(feedForward, rmsNorm(xTBD, norm2.weight)));
+  for (const [index, block] of blocks.entries()) {
+    const dropout = attentionDropout && dropoutOfLayer(attentionDropout, index);
+    xTBD = transformerBlock(
+      block,
+      xTBD,
+      (layer, normalTBD) => attention(layer, normalTBD, headCount, rotary, mask, dropout),
+    );
   }
+  return normalized(finalNorm, xTBD);
+}
+
+/** {@linkcode transformer} of one slot, `[1, B, D]`, and what each block then remembers. */
+export function transformerStep(
+  { contextLength, width, headCount }: TransformerConfig,
+  { positions, blocks, finalNorm }: Readonly<TransformerStack>,
+  embeddedTBD: Tensor,
+  caches: readonly AttentionCache[],
+  slot: Slot,
+): { xTBD: Tensor; blocks: AttentionCache[] } {
+  const rotary = positions === undefined ? rotaryTable(contextLength, width / headCount) : null;
+  let xTBD = positions === undefined
+    ? embeddedTBD
+    : add(embeddedTBD, rowAt(hookedOutput(positions, positions.weight), slot));
+  const nextCaches: AttentionCache[] = [];
+  for (const [index, block] of blocks.entries()) {
+    xTBD = transformerBlock(block, xTBD, (layer, normalTBD) => {
+      const { yTBD, cache } = attentionStep(
+        layer,
+        normalTBD,
+        headCount,
+        rotary,
+        caches[index]!,
+        slot,
+      );
+      nextCaches.push(cache);
+      return yTBD;
+    });
+  }
+  return { xTBD: normalized(finalNorm, xTBD), blocks: nextCaches };
+}
+
+function normalized(finalNorm: RmsNorm | undefined, xTBD: Tensor): Tensor {
   return finalNorm === undefined ? xTBD : rmsNorm(xTBD, finalNorm.weight);
+}
+
+/** One block of x `[T, B, D]`, whose tokens exchange information by `attend`. */
+function transformerBlock(
+  { norm1, attention: layer, norm2, feedForward }: TransformerBlock,
+  xTBD: Tensor,
+  attend: (layer: Attention, normalTBD: Tensor) => Tensor,
+): Tensor {
+  const attendedTBD = add(xTBD, attend(layer, rmsNorm(xTBD, norm1.weight)));
+  return add(attendedTBD, gatedFeedForward(feedForward, rmsNorm(attendedTBD, norm2.weight)));
 }
 
 function dropoutOfLayer({ rate, seed }: AttentionDropout, layer: number): AttentionDropout {

@@ -35,5 +35,11 @@ export {
   parseQuantization,
   type Quantization,
 } from "./quantization.ts";
-export { readEmbeddings, sharedBits, storedBits, storeEmbeddings } from "./storage.ts";
+export {
+  readEmbeddings,
+  sharedBits,
+  sharedScalesOf,
+  storedBits,
+  storeEmbeddings,
+} from "./storage.ts";
 export * from "./training.ts";

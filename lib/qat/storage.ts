@@ -68,6 +68,27 @@ export function sharedBits(P: number, quantization: Quantization): number {
 }
 
 /**
+ * The shared scales of embeddings `[R, P]`: the largest magnitudes in them, so that no number is
+ * beyond. None for a format without shared scales.
+ *
+ * @throws UserError as `storedBits`.
+ */
+export function sharedScalesOf(
+  valuesRP: Float32Array,
+  P: number,
+  quantization: Quantization,
+): Float32Array<ArrayBuffer> {
+  const { sharedScales } = formatOf(P, quantization);
+  const scales = new Float32Array(sharedScales).fill(SMALLEST_SCALE);
+  if (sharedScales === 0) return scales;
+  valuesRP.forEach((value, i) => {
+    const at = i % sharedScales;
+    scales[at] = Math.max(scales[at]!, Math.abs(value));
+  });
+  return scales;
+}
+
+/**
  * Writes embeddings `[R, P]` down, one record after the other; numbers beyond a shared scale or a
  * format's largest number saturate.
  *
