@@ -2,6 +2,7 @@
  * Know Your Limits: the public surface, a namespace for each part. `README.md` has the map.
  */
 
+export * as codec from "./codec/mod.ts";
 export * as engine from "./engine/mod.ts";
 export * as entropy from "./entropy/mod.ts";
 export * as experiments from "./experiments/mod.ts";

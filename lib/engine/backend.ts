@@ -49,6 +49,17 @@ export function engineStatus(): EngineStatus | null {
 }
 
 /**
+ * The backend that computes now.
+ *
+ * @throws Error when the engine was not started.
+ */
+export function runningBackend(): BackendName {
+  const name = BACKENDS.find((backend) => backend === tf.getBackend());
+  if (name === undefined) throw new Error("initEngine() must be called first");
+  return name;
+}
+
+/**
  * Starts the engine: the forced backend, or the first of tensorflow, webgpu (hardware adapters
  * only) and wasm that works. Later calls return the running engine and must not ask for another.
  *

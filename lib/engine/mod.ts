@@ -8,6 +8,7 @@ export {
   type EngineStatus,
   engineStatus,
   initEngine,
+  runningBackend,
 } from "./backend.ts";
 export { EngineError } from "./_binding.ts";
 export { type Compiler, jit, type JitOptions, type Jitted } from "./jit.ts";

@@ -84,7 +84,7 @@ export function readTokens(
   idsB: Tensor,
   position: Tensor,
 ): { logitsBV: Tensor; state: ReadingState } {
-  checkKind(config);
+  checkReadsTokens(config);
   const { stack, model } = readerOf(config, params);
   const join = config.kind === "causal" ? null : config.join ?? "token";
   const tokenTBD = embedTokens(model, expandDims(idsB, 0));
@@ -159,7 +159,7 @@ function checkReading(
   config: ModelConfig,
   start: Readonly<{ batch: number } | { zBP: Tensor }>,
 ): asserts config is Reader {
-  checkKind(config);
+  checkReadsTokens(config);
   checkModelSizes(config);
   const hasEncoder = config.kind === "augmented" && config.memory === "embedding";
   const expected = hasEncoder ? joinedSize(config) : 0;
@@ -172,7 +172,8 @@ function checkReading(
   }
 }
 
-function checkKind(config: ModelConfig): asserts config is Reader {
+/** @throws UserError for a model that does not predict tokens one after another. */
+export function checkReadsTokens(config: ModelConfig): asserts config is Reader {
   if (config.kind === "causal" || config.kind === "augmented") return;
   throw new UserError(
     "reading token by token: expected a causal model or an encoder-augmented decoder, " +

@@ -1,0 +1,75 @@
+/**
+ * Which tokens of a file are read together: lanes, windows, and what each window has from the one
+ * before.
+ *
+ * The T tokens are cut into L lanes of equal length, which are read in lock step as one batch. In a
+ * lane, windows of N tokens follow each other. Each begins with the last tokens of the one before,
+ * its context, which are known already and cost nothing; a first window has none. The last window of
+ * a lane is moved back until it is full, so that no model meets a window unlike those it was trained
+ * on, unless the whole lane is shorter than one.
+ *
+ * Both sides work this out from the header alone.
+ */
+
+import { UserError } from "../errors.ts";
+
+export type LayoutSizes = Readonly<{
+  tokenCount: number;
+  laneCount: number;
+  /** N, tokens a window. */
+  contextLength: number;
+  /** Tokens that a window has from the one before; 0 … N − 1. */
+  overlap: number;
+}>;
+
+/** A window by its tokens in the file: [start, known) is context, [known, end) is coded. */
+export type Window = Readonly<{ lane: number; start: number; known: number; end: number }>;
+
+/**
+ * The windows round by round; in a round there is at most one a lane, in the order of lanes.
+ *
+ * @throws UserError for an overlap that leaves nothing to code, and for more lanes than tokens.
+ */
+export function layoutRounds(sizes: LayoutSizes): Window[][] {
+  checkSizes(sizes);
+  const { tokenCount, laneCount } = sizes;
+  const laneStart = (lane: number) => Math.floor(lane * tokenCount / laneCount);
+  const rounds: Window[][] = [];
+  for (let lane = 0; lane < laneCount; lane++) {
+    const windows = laneWindows(sizes, lane, laneStart(lane), laneStart(lane + 1));
+    for (const [round, window] of windows.entries()) (rounds[round] ??= []).push(window);
+  }
+  return rounds;
+}
+
+function laneWindows(
+  { contextLength, overlap }: LayoutSizes,
+  lane: number,
+  laneStart: number,
+  laneEnd: number,
+): Window[] {
+  const windows: Window[] = [];
+  for (let known = laneStart; known < laneEnd;) {
+    const wanted = known === laneStart ? known : known - overlap;
+    const start = Math.max(laneStart, Math.min(wanted, laneEnd - contextLength));
+    const end = Math.min(start + contextLength, laneEnd);
+    windows.push({ lane, start, known, end });
+    known = end;
+  }
+  return windows;
+}
+
+function checkSizes({ tokenCount, laneCount, contextLength, overlap }: LayoutSizes): void {
+  if (!Number.isInteger(overlap) || overlap < 0 || overlap >= contextLength) {
+    throw new UserError(
+      `overlap: expected 0 … ${contextLength - 1} tokens, less than the model's context, ` +
+        `found ${overlap}`,
+    );
+  }
+  if (!Number.isInteger(laneCount) || laneCount < 1 || laneCount > Math.max(1, tokenCount)) {
+    throw new UserError(
+      `lanes: expected 1 … ${Math.max(1, tokenCount)}, no more than there are tokens, ` +
+        `found ${laneCount}`,
+    );
+  }
+}
