@@ -1,8 +1,8 @@
 /**
  * Corpora: documents, and which of them are held out from training.
  *
- * The built-in corpus is split by date: the newest tenth of the documents is held out. Local
- * documents are split by their content: ordered by SHA-256, the first tenth is held out, whatever
+ * The addresses of `sotu` are split by date: the newest tenth is held out. All other documents are
+ * split by their content: ordered by SHA-256, the first tenth is held out, whatever
  * the order they were read in. Documents of equal content are on the same side.
  */
 
@@ -13,6 +13,7 @@ import type { TextDocument } from "./document.ts";
 import { readLocalDocuments } from "./local_files.ts";
 import { cutParagraphs, joinShort } from "./paragraphs.ts";
 import { readSotu, SOTU_LICENCE } from "./sotu.ts";
+import { readTfjsSource, TFJS_LICENCE } from "./tfjs_source.ts";
 
 export interface Corpus {
   readonly name: string;
@@ -94,6 +95,19 @@ async function loadSotu(heldOutShare: number) {
   return { train: documents.slice(0, cut), heldOut: documents.slice(cut) };
 }
 
+type BuiltIn = Readonly<{
+  licence: string;
+  load(heldOutShare: number): Promise<Pick<Corpus, "train" | "heldOut">>;
+}>;
+
+const BUILT_IN: Readonly<Record<string, BuiltIn>> = {
+  sotu: { licence: SOTU_LICENCE, load: loadSotu },
+  tfjs: {
+    licence: TFJS_LICENCE,
+    load: async (heldOutShare) => splitByContent(await readTfjsSource(), heldOutShare),
+  },
+};
+
 async function loadLocal(source: string, heldOutShare: number, textField: string) {
   const documents = await readLocalDocuments(source, textField);
   const distinct = new Set(documents.map(({ text }) => text)).size;
@@ -109,7 +123,8 @@ async function loadLocal(source: string, heldOutShare: number, textField: string
 }
 
 /**
- * Loads a corpus: `"sotu"`, the built-in one, or the path of a file or folder (local_files.ts).
+ * Loads a corpus: a built-in one, `"sotu"` (English prose) or `"tfjs"` (code), or the path of a file
+ * or folder (local_files.ts).
  *
  * A local corpus of fewer than ten different documents is cut at paragraph ends into about forty
  * pieces, which then count as its documents. Throws `UserError`, with file and line, for what
@@ -120,10 +135,10 @@ export async function loadCorpus(source: string, options: CorpusOptions = {}): P
   if (!(heldOutShare > 0 && heldOutShare < 1)) {
     throw new UserError(`expected a held-out share between 0 and 1, found ${heldOutShare}`);
   }
-  if (source === "sotu") {
-    const { train, heldOut } = await loadSotu(heldOutShare);
-    const hash = hashCorpus(train, heldOut);
-    return { name: "sotu", train, heldOut, hash, licence: SOTU_LICENCE };
+  if (Object.hasOwn(BUILT_IN, source)) {
+    const { load, licence } = BUILT_IN[source]!;
+    const { train, heldOut } = await load(heldOutShare);
+    return { name: source, train, heldOut, hash: hashCorpus(train, heldOut), licence };
   }
   const { train, heldOut } = await loadLocal(source, heldOutShare, options.textField ?? "text");
   const name = basename(resolve(source)).replace(/(\.(txt|md|jsonl))?(\.gz)?$/i, "");

