@@ -39,7 +39,7 @@ import { decodeStream } from "./decode_stream.ts";
 import { type EncodedStream, encodeStream, type StreamBits } from "./encode_stream.ts";
 import { type FileOptions, planFile } from "./file_plan.ts";
 import { LARGEST_VOCABULARY } from "./frequencies.ts";
-import { layoutRounds } from "./layout.ts";
+import { eachRound, layoutRounds } from "./layout.ts";
 import { createPredictor } from "./predictor.ts";
 import type { CodecProgress } from "./stream.ts";
 
@@ -149,7 +149,7 @@ export async function decompress(
   const { config, params, tokenizer } = model;
   checkModel(header, model);
   const { contextLength, overlap, laneCount, tokenCount, embedding } = header;
-  const rounds = layoutRounds({ tokenCount, laneCount, contextLength, overlap });
+  const rounds = eachRound({ tokenCount, laneCount, contextLength, overlap });
   const ids = new Int32Array(tokenCount);
   const predictor = createPredictor(config, params, laneCount);
   try {

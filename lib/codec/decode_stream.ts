@@ -1,9 +1,9 @@
 /** The bytes behind a file's header (stream.ts) to tokens. */
 
-import type { Quantization } from "../qat/mod.ts";
 import { type EmbeddingCode, laneEmbeddings, recordBytes, scaleBytes } from "./embeddings.ts";
 import { createFlags } from "./flags.ts";
 import { intervalOf, tokenAt, TOTAL } from "./frequencies.ts";
+import type { Window } from "./layout.ts";
 import { createRangeDecoder, type RangeDecoder } from "./range_coder.ts";
 import {
   byteInterval,
@@ -23,7 +23,7 @@ export async function decodeStream(
   ids: Int32Array,
   { predictor, tokenizer, rounds, embedding, signal, onProgress }:
     & StreamOptions
-    & Readonly<{ embedding: Quantization | null }>,
+    & Readonly<{ rounds: Iterable<readonly Window[]> }>,
 ): Promise<void> {
   const { padId } = tokenizer;
   const { laneCount, embeddingSize: P } = predictor;

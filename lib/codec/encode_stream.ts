@@ -1,6 +1,5 @@
 /** Tokens to the bytes behind a file's header (stream.ts), and what these bytes are for. */
 
-import type { Quantization } from "../qat/mod.ts";
 import { embedWindows, laneEmbeddings } from "./embeddings.ts";
 import { createFlags } from "./flags.ts";
 import { intervalOf, surprisalBits } from "./frequencies.ts";
@@ -60,7 +59,7 @@ export async function encodeStream(
   ids: Int32Array,
   { predictor, tokenizer, rounds, embedding, signal, onProgress }:
     & StreamOptions
-    & Readonly<{ embedding: Quantization | null }>,
+    & Readonly<{ rounds: readonly (readonly Window[])[] }>,
 ): Promise<EncodedStream> {
   const { padId } = tokenizer;
   const { raw, first } = fixedFrequencies(tokenizer);

@@ -31,32 +31,42 @@ export type Window = Readonly<{ lane: number; start: number; known: number; end:
  * @throws UserError for an overlap that leaves nothing to code, and for more lanes than tokens.
  */
 export function layoutRounds(sizes: LayoutSizes): Window[][] {
+  return [...eachRound(sizes)];
+}
+
+/**
+ * The same, one round at a time: a damaged header may promise more tokens than there is memory for
+ * their windows, and the bytes behind it end before.
+ */
+export function* eachRound(sizes: LayoutSizes): Generator<Window[], void> {
   checkSizes(sizes);
   const { tokenCount, laneCount } = sizes;
   const laneStart = (lane: number) => Math.floor(lane * tokenCount / laneCount);
-  const rounds: Window[][] = [];
-  for (let lane = 0; lane < laneCount; lane++) {
-    const windows = laneWindows(sizes, lane, laneStart(lane), laneStart(lane + 1));
-    for (const [round, window] of windows.entries()) (rounds[round] ??= []).push(window);
+  const knownOfLane = Array.from({ length: laneCount }, (_, lane) => laneStart(lane));
+  for (;;) {
+    const round: Window[] = [];
+    for (const [lane, known] of knownOfLane.entries()) {
+      const laneEnd = laneStart(lane + 1);
+      if (known === laneEnd) continue;
+      const window = nextWindow(sizes, lane, laneStart(lane), laneEnd, known);
+      round.push(window);
+      knownOfLane[lane] = window.end;
+    }
+    if (round.length === 0) return;
+    yield round;
   }
-  return rounds;
 }
 
-function laneWindows(
+function nextWindow(
   { contextLength, overlap }: LayoutSizes,
   lane: number,
   laneStart: number,
   laneEnd: number,
-): Window[] {
-  const windows: Window[] = [];
-  for (let known = laneStart; known < laneEnd;) {
-    const wanted = known === laneStart ? known : known - overlap;
-    const start = Math.max(laneStart, Math.min(wanted, laneEnd - contextLength));
-    const end = Math.min(start + contextLength, laneEnd);
-    windows.push({ lane, start, known, end });
-    known = end;
-  }
-  return windows;
+  known: number,
+): Window {
+  const wanted = known === laneStart ? known : known - overlap;
+  const start = Math.max(laneStart, Math.min(wanted, laneEnd - contextLength));
+  return { lane, start, known, end: Math.min(start + contextLength, laneEnd) };
 }
 
 function checkSizes({ tokenCount, laneCount, contextLength, overlap }: LayoutSizes): void {

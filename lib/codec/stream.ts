@@ -8,6 +8,7 @@
  * A flag costs what its counts so far say, embeddings and scales 8 bits a byte.
  */
 
+import type { Quantization } from "../qat/mod.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import { byteFrequencies, type Frequencies, uniformFrequencies } from "./frequencies.ts";
 import type { Window } from "./layout.ts";
@@ -17,7 +18,8 @@ import type { Interval } from "./range_coder.ts";
 export type StreamOptions = Readonly<{
   predictor: Predictor;
   tokenizer: Tokenizer;
-  rounds: readonly (readonly Window[])[];
+  /** Of its embeddings; null without. */
+  embedding: Quantization | null;
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: CodecProgress) => Promise<void> | void) | undefined;
 }>;
