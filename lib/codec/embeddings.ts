@@ -15,6 +15,7 @@ import {
 } from "../qat/mod.ts";
 import type { Window } from "./layout.ts";
 import type { Predictor } from "./predictor.ts";
+import { takeTurn } from "./stream.ts";
 
 /** How embeddings are written, and the scales that all of them share. */
 export type EmbeddingCode = Readonly<{
@@ -61,7 +62,7 @@ export async function embedWindows(
   const valuesRP = new Float32Array(windows.length * P);
   let row = 0;
   for (const round of rounds) {
-    signal?.throwIfAborted();
+    await takeTurn(signal);
     const idsLN = new Int32Array(laneCount * contextLength).fill(padId);
     for (const { lane, start, end } of round) {
       idsLN.set(ids.subarray(start, end), lane * contextLength);

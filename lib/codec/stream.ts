@@ -8,6 +8,7 @@
  * A flag costs what its counts so far say, embeddings and scales 8 bits a byte.
  */
 
+import { setImmediate } from "node:timers/promises";
 import type { Quantization } from "../qat/mod.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import { byteFrequencies, type Frequencies, uniformFrequencies } from "./frequencies.ts";
@@ -26,6 +27,16 @@ export type StreamOptions = Readonly<{
 
 /** In tokens. */
 export type CodecProgress = Readonly<{ done: number; total: number }>;
+
+/**
+ * Ends work whose signal has been aborted. Reading tensors may take no turn of the event loop, and
+ * without one nothing can abort.
+ */
+export async function takeTurn(signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return;
+  await setImmediate();
+  signal.throwIfAborted();
+}
 
 /** Frequencies that no model has a part in. */
 export type FixedFrequencies = Readonly<{ raw: Frequencies; first: Frequencies }>;

@@ -8,6 +8,7 @@
 import { type Frequencies, frequenciesOf } from "./frequencies.ts";
 import type { Window } from "./layout.ts";
 import type { Predictor } from "./predictor.ts";
+import { takeTurn } from "./stream.ts";
 
 /** A token that is to be coded. */
 export type Place = Readonly<{
@@ -51,7 +52,7 @@ export async function codeRound(
     windows.filter(({ start, known, end }) => start + position >= known && start + position < end);
   let logitsLV: Float32Array | null = null;
   for (let position = 0; position < length; position++) {
-    signal?.throwIfAborted();
+    await takeTurn(signal);
     for (const window of codedAt(position)) {
       const { lane, start } = window;
       const index = start + position;
