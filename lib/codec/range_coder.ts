@@ -27,7 +27,10 @@ const SHORTEST = TOP / BYTE;
 const INTERVAL_BYTES = 6;
 
 export type RangeEncoder = Readonly<{
-  /** @throws RangeError for an interval that is empty, beyond its total, or of too large a total. */
+  /**
+   * @throws RangeError for an interval that is empty, broken, beyond its total, or of too large a
+   *   total.
+   */
   encode(interval: Interval): void;
   /** How many bits what was encoded so far takes. */
   bits(): number;
@@ -114,7 +117,9 @@ export function createRangeDecoder(bytes: Uint8Array): RangeDecoder {
     // Zeros at the end are not written: as many may be missing as an interval has bytes.
     if (at >= bytes.length + INTERVAL_BYTES) {
       throw new UserError(
-        `expected a whole file, found its end after ${bytes.length} bytes of tokens; copy it anew`,
+        `expected more than ${bytes.length} bytes of tokens, found their end: the logits here are ` +
+          "not those of the machine that wrote the file; decompress it there, with the same release " +
+          "of this library",
       );
     }
     code = code * BYTE + (bytes[at++] ?? 0);
@@ -134,9 +139,11 @@ export function createRangeDecoder(bytes: Uint8Array): RangeDecoder {
 }
 
 function checkInterval({ start, size, total }: Interval): void {
-  if (start >= 0 && size >= 1 && start + size <= total && total <= 2 ** TOTAL_BITS) return;
+  const isWhole = Number.isInteger(start) && Number.isInteger(size) && Number.isInteger(total);
+  const isWithin = start >= 0 && size >= 1 && start + size <= total && total <= 2 ** TOTAL_BITS;
+  if (isWhole && isWithin) return;
   throw new RangeError(
-    `expected an interval within a total of at most 2^${TOTAL_BITS}, found ` +
+    `expected an interval of whole numbers within a total of at most 2^${TOTAL_BITS}, found ` +
       `[${start}, ${start + size}) of ${total}`,
   );
 }
