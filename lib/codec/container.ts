@@ -30,7 +30,8 @@ import { formatQuantization, parseQuantization, type Quantization } from "../qat
 export const HEADER_BYTES = 64;
 
 const MAGIC = "KYLc";
-const VERSION = 1;
+/** Raised with every change after which older files read otherwise. */
+export const FILE_VERSION = 1;
 const KINDS = ["stored", "causal", "augmented"] as const;
 const HASH_BYTES = 8;
 
@@ -111,7 +112,7 @@ export function formatFile(header: FileHeader, payload: Uint8Array): Uint8Array<
   const file = new Uint8Array(HEADER_BYTES + payload.length);
   const view = new DataView(file.buffer);
   file.set(new TextEncoder().encode(MAGIC));
-  view.setUint8(4, VERSION);
+  view.setUint8(4, FILE_VERSION);
   view.setUint8(5, KINDS.indexOf(header.kind));
   view.setUint8(6, BACKENDS.indexOf(header.backend));
   view.setUint8(7, formatNumber(header.embedding));
@@ -148,9 +149,9 @@ export function readHeader(file: Uint8Array): FileHeader {
   }
   const view = new DataView(file.buffer, file.byteOffset);
   const version = view.getUint8(4);
-  if (version !== VERSION) {
+  if (version !== FILE_VERSION) {
     throw new UserError(
-      `expected a file of version ${VERSION}, found version ${version}; use the release that ` +
+      `expected a file of version ${FILE_VERSION}, found version ${version}; use the release that ` +
         "wrote it",
     );
   }

@@ -7,7 +7,7 @@ export {
   type CompressionReport,
   decompress,
 } from "./codec.ts";
-export { type FileHeader, HEADER_BYTES, readHeader } from "./container.ts";
+export { FILE_VERSION, type FileHeader, HEADER_BYTES, readHeader } from "./container.ts";
 export { DEFAULT_EMBEDDING, type FileOptions, type FilePlan, planFile } from "./file_plan.ts";
 export { LARGEST_VOCABULARY } from "./frequencies.ts";
 export { layoutRounds, type LayoutSizes, type Window } from "./layout.ts";

@@ -33,6 +33,8 @@ export type Arm = Readonly<{
   loss?: LossOptions;
   /** What is rounded once a run has ended. */
   rounding?: RunSpec["rounding"];
+  /** What files are made once a run has ended. */
+  compression?: RunSpec["compression"];
   /** What is estimated with the run of a seed. */
   estimates?: (seed: number) => NonNullable<RunSpec["estimates"]>;
 }>;
@@ -61,6 +63,7 @@ export function seedSpecs(
     ...(needed.frozenEncoder && { frozenEncoder: needed.frozenEncoder(seed) }),
     ...(needed.teacher && { teacher: needed.teacher(seed) }),
     ...(needed.rounding && { rounding: needed.rounding }),
+    ...(needed.compression && { compression: needed.compression }),
     ...(needed.estimates && { estimates: needed.estimates(seed) }),
   }));
 }

@@ -19,6 +19,7 @@ import {
   startSession,
   train,
 } from "../train/mod.ts";
+import { checkCompression, measureCompression } from "./compression_records.ts";
 import { type DataSpec, prepareData, type PreparedData } from "./data.ts";
 import { measureEmbedding, measureFullWindows, measureSource } from "./measurements.ts";
 import { gitCommit } from "./provenance.ts";
@@ -147,9 +148,12 @@ async function planRuns(
   };
   // A check makes a model, and runs of an arm would all make the same.
   const checked = new Set<string>();
-  const checkRoundingOnce = (spec: RunSpec, prepared: PreparedData) => {
-    const key = JSON.stringify([spec.data, spec.training.model, spec.rounding]);
-    if (!checked.has(key)) checkRounding(spec, prepared.training);
+  const checkMeasuresOnce = async (spec: RunSpec, prepared: PreparedData) => {
+    const { data, training: { model }, rounding, compression } = spec;
+    const key = JSON.stringify([data, model, rounding, compression]);
+    if (checked.has(key)) return;
+    checkRounding(spec, prepared.training);
+    await checkCompression(spec);
     checked.add(key);
   };
   const sources: PlannedRun[] = [];
@@ -160,7 +164,7 @@ async function planRuns(
     const prepared = await prepare(spec.data);
     const { onto } = spec.estimates ?? {};
     checkRun(spec, prepared, onto && await prepare(onto));
-    checkRoundingOnce(spec, prepared);
+    await checkMeasuresOnce(spec, prepared);
     const needed = neededRuns(spec);
     for (const source of needed) checkNeededRun(spec, prepared, source, await prepare(source.data));
     const id = runId(spec, prepared.corpusKey);
@@ -270,6 +274,7 @@ async function trainRun(
       const { model: config, batchSize } = training;
       const estimated = { config, params, padId: data.padId };
       const { meanValue } = needed;
+      const weights = await formatWeights(session);
       const measured = [
         ...measureSource(prepared),
         ...meanValue === null || needsValues(config)
@@ -278,9 +283,9 @@ async function trainRun(
         ...await measureFullWindows(programs.evaluator, params, data, batchSize),
         ...await measureEmbedding(config, params, data, { batchSize, quantizedBits }),
         ...await measureRounding(estimated, data, spec),
+        ...await measureCompression(params, weights, prepared, spec),
         ...await measureTokens(spec, estimated, { ...prepared, ...needed, heldOut: data.heldOut }),
       ];
-      const weights = await formatWeights(session);
       const tokenizer = prepared.tokenizer && formatTokenizer(prepared.tokenizer);
       return await run.finish({ weights, tokenizer }, [...measured, record]);
     }

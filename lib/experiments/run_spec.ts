@@ -37,6 +37,21 @@ export type ExactValueName = "entropy" | "surprisal" | "corruption";
  */
 export type ValueTransform = "shuffled" | "mean" | "min-max";
 
+/** A text that files are made of. */
+export type CompressedText =
+  /** The last documents of the corpus's held-out ones, with a blank line between two. */
+  | Readonly<{ name: string; heldOutDocuments: number }>
+  | Readonly<{ name: string; randomBytes: number; seed: number }>;
+
+/** A file: what it is made of, and how. */
+export type CompressedFileSpec = Readonly<{
+  text: CompressedText;
+  /** Tokens that a window has from the one before. */
+  overlap: number;
+  /** The format of an encoder-augmented model's embeddings. */
+  embedding?: string;
+}>;
+
 export type RunSpec = Readonly<{
   /** What is compared, e.g. `EEM, 4 numbers`; runs of an arm differ by seed only. */
   arm: string;
@@ -59,6 +74,12 @@ export type RunSpec = Readonly<{
     tempered?: readonly (string | null)[];
     /** Modules whose activations are described. */
     activations?: readonly string[];
+  }>;
+  /** Files that are made of texts once the run has ended, and decoded again. */
+  compression?: Readonly<{
+    /** Of the files' layout, so that records of another one are not taken for this one's. */
+    fileVersion: number;
+    files: readonly CompressedFileSpec[];
   }>;
   /** Estimates per token that are made once the run has ended. */
   estimates?: Readonly<{
@@ -99,8 +120,8 @@ export const TRAINING_VERSION = 1;
  * numbers. Labels (`arm`, `family`) are not part of it: equal runs of two notebooks are one.
  */
 export function runId(spec: RunSpec, corpusKey: string): string {
-  const { data, training, quantizedBits, frozenEncoder: source, teacher, rounding, estimates } =
-    spec;
+  const { data, training, quantizedBits, frozenEncoder: source, teacher } = spec;
+  const { rounding, compression, estimates } = spec;
   const idOf = (run: RunSpec) => runId(run, corpusKey);
   const content = JSON.stringify(sorted({
     version: TRAINING_VERSION,
@@ -111,6 +132,7 @@ export function runId(spec: RunSpec, corpusKey: string): string {
     ...(source && { frozenEncoder: idOf(source) }),
     ...(teacher && { teacher: { ...teacher, ...teacherIds(teacher, idOf) } }),
     ...(rounding && { rounding }),
+    ...(compression && { compression }),
     ...(estimates && {
       estimates: {
         ...estimates,

@@ -17,12 +17,18 @@ import { readFileIfPresent, TEMPORARY_ENDING, writeFileAtomically } from "../fil
 import { checkModelConfig } from "../models/mod.ts";
 import { parseTokenizer, type Tokenizer } from "../tokenizer/mod.ts";
 import type { Session, TrainingRecord } from "../train/mod.ts";
+import type { CompressedFileRecord } from "./compression_records.ts";
 import type { MeasurementRecord } from "./measurements.ts";
 import type { RoundingRecord } from "./rounding_records.ts";
 import type { RunSpec } from "./run_spec.ts";
 import type { EstimatesRecord } from "./token_estimates.ts";
 
-export type RunRecord = TrainingRecord | MeasurementRecord | RoundingRecord | EstimatesRecord;
+export type RunRecord =
+  | TrainingRecord
+  | MeasurementRecord
+  | RoundingRecord
+  | CompressedFileRecord
+  | EstimatesRecord;
 
 export type RunConfig = Readonly<{
   id: string;
@@ -58,7 +64,7 @@ const CONFIG = "config.json";
 const RECORDS = "records.jsonl";
 const CHECKPOINT = "checkpoint.safetensors";
 const WEIGHTS = "model.safetensors";
-const TOKENIZER = "tokenizer.json";
+export const TOKENIZER = "tokenizer.json";
 const LOCK = "lock";
 
 /** The path of a finished run's weights. */

@@ -1,10 +1,11 @@
 /**
- * Bits per byte with everything paid, statistics with intervals, verdicts on claims; what rounding
- * costs a model, and how its activations are spread.
+ * Bits per byte with everything paid, how long files must be, statistics with intervals, verdicts on
+ * claims; what rounding costs a model, and how its activations are spread.
  */
 export * from "./accounting.ts";
 export * from "./accuracy.ts";
 export * from "./activations.ts";
+export * from "./file_accounting.ts";
 export * from "./sensitivity.ts";
 export * from "./statistics.ts";
 export * from "./temperature.ts";
