@@ -23,6 +23,7 @@ import {
   type Model,
   type ModelConfig,
   sampleLength,
+  stacksOf,
 } from "../models/mod.ts";
 import { formatQuantization } from "../qat/mod.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
@@ -77,7 +78,8 @@ export type CompressionReport =
 /**
  * Compresses bytes, whatever they are. The engine must have been started.
  *
- * @throws UserError as {@linkcode planFile}, and for a model that gives numbers that are not finite.
+ * @throws UserError as {@linkcode planFile}, for another tokenizer than the model's, and for a model
+ *   that gives numbers that are not finite.
  */
 export async function compress(
   { config, params, tokenizer, hash }: CodecModel,
@@ -87,7 +89,7 @@ export async function compress(
   checkLength(original.length);
   const ids = tokenizer.encodeBytes(original);
   const { overlap, lanes, embedding } = planFile(config, ids.length, fileOptions);
-  checkVocabulary(tokenizer);
+  checkVocabulary(tokenizer, config);
   const contextLength = sampleLength(config);
   const rounds = layoutRounds({ tokenCount: ids.length, laneCount: lanes, contextLength, overlap });
   const header: FileHeader = {
@@ -166,12 +168,20 @@ function storedBitsOf(original: Uint8Array): StreamBits {
   return { scales: 0, embeddings: 0, flags: 0, firstTokens: 0, tokens: 0, raw, end: 0 };
 }
 
-function checkVocabulary({ vocabSize }: Tokenizer): void {
-  if (vocabSize <= LARGEST_VOCABULARY) return;
-  throw new UserError(
-    `vocabulary: expected at most ${LARGEST_VOCABULARY} tokens, found ${vocabSize}; ` +
-      "choose a model with fewer",
-  );
+function checkVocabulary({ vocabSize }: Tokenizer, config: ModelConfig): void {
+  if (vocabSize > LARGEST_VOCABULARY) {
+    throw new UserError(
+      `vocabulary: expected at most ${LARGEST_VOCABULARY} tokens, found ${vocabSize}; ` +
+        "choose a model with fewer",
+    );
+  }
+  const predicted = stacksOf(config).at(-1)!.vocabSize;
+  if (vocabSize !== predicted) {
+    throw new UserError(
+      `vocabulary: expected the model's ${predicted} tokens, found a tokenizer of ${vocabSize}; ` +
+        "give the one that it was trained with",
+    );
+  }
 }
 
 function checkModel(

@@ -13,6 +13,7 @@ import {
   storedBits,
   storeEmbeddings,
 } from "../qat/mod.ts";
+import { notFinite } from "./frequencies.ts";
 import type { Window } from "./layout.ts";
 import type { Predictor } from "./predictor.ts";
 import { takeTurn } from "./stream.ts";
@@ -72,6 +73,7 @@ export async function embedWindows(
       valuesRP.set(embeddedLP.subarray(lane * P, (lane + 1) * P), P * row++);
     }
   }
+  if (!valuesRP.every(Number.isFinite)) throw notFinite("embeddings");
   const scales = sharedScalesOf(valuesRP, P, quantization);
   const bytes = storeEmbeddings(valuesRP, P, quantization, sharedOf(scales));
   const size = recordBytes(P, quantization);

@@ -41,12 +41,7 @@ export function frequenciesOf(logits: Float32Array): Frequencies {
   const weights = new Float64Array(vocabSize);
   let sum = 0;
   for (let id = 0; id < vocabSize; id++) sum += weights[id] = Math.exp(logits[id]! - largest);
-  if (!Number.isFinite(sum)) {
-    throw new UserError(
-      "the model: expected logits that are finite, found some that are not; its weights are " +
-        "damaged or its training diverged, choose another run",
-    );
-  }
+  if (!Number.isFinite(sum)) throw notFinite("logits");
   const scale = (TOTAL - vocabSize) / sum;
   const cumulative = new Uint32Array(vocabSize + 1);
   let total = 0;
@@ -57,6 +52,14 @@ export function frequenciesOf(logits: Float32Array): Frequencies {
   const rest = TOTAL - total;
   for (let id = likeliest + 1; id <= vocabSize; id++) cumulative[id]! += rest;
   return { cumulative, logits, logNormalizer: largest + Math.log(sum) };
+}
+
+/** What a model gives that computes no numbers. */
+export function notFinite(what: string): UserError {
+  return new UserError(
+    `the model: expected ${what} that are finite, found some that are not; its weights are ` +
+      "damaged or its training diverged, choose another run",
+  );
 }
 
 /** All V tokens alike. */
