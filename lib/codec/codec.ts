@@ -157,6 +157,10 @@ export async function decompress(
   try {
     const stream = { predictor, tokenizer, rounds, embedding, signal, onProgress };
     await decodeStream(payload, ids, stream);
+  } catch (error) {
+    // The file is whole and of this model: what cannot be read was written by other logits.
+    if (error instanceof UserError && !signal?.aborted) throw otherLogits();
+    throw error;
   } finally {
     predictor.dispose();
   }
@@ -223,7 +227,11 @@ function checkModel(
 
 function checkOriginal(header: FileHeader, bytes: Uint8Array): Uint8Array {
   if (bytes.length === header.originalBytes && checksumOf(bytes) === header.checksum) return bytes;
-  throw new UserError(
+  throw otherLogits();
+}
+
+function otherLogits(): UserError {
+  return new UserError(
     "expected the original's checksum, found another: the logits here are not those of the machine " +
       "that wrote the file; decompress it there, with the same release of this library",
   );

@@ -117,9 +117,8 @@ export function createRangeDecoder(bytes: Uint8Array): RangeDecoder {
     // Zeros at the end are not written: as many may be missing as an interval has bytes.
     if (at >= bytes.length + INTERVAL_BYTES) {
       throw new UserError(
-        `expected more than ${bytes.length} bytes of tokens, found their end: the logits here are ` +
-          "not those of the machine that wrote the file; decompress it there, with the same release " +
-          "of this library",
+        `expected more than ${bytes.length} bytes of tokens, found their end; ` +
+          "decode them with the frequencies that they were encoded with",
       );
     }
     code = code * BYTE + (bytes[at++] ?? 0);
