@@ -5,8 +5,8 @@ import { UserError } from "../errors.ts";
 
 /** The user pressed Ctrl-C (or the process was asked to end); the children have ended. */
 export class Interrupted extends Error {
-  constructor() {
-    super("interrupted: the same command goes on from here");
+  constructor(message = "interrupted: the same command goes on from here") {
+    super(message);
   }
 }
 

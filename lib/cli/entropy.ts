@@ -1,5 +1,4 @@
 /** `deno task entropy`: how uncertain each token of one's own text is, as trained runs see it. */
-import { dirname } from "node:path";
 import { float64, int32, utf8 } from "@uwdata/flechette";
 import type { ColumnTable } from "arquero";
 import { BACKENDS, initEngine } from "../engine/mod.ts";
@@ -7,11 +6,10 @@ import { type EstimatorName, ESTIMATORS } from "../entropy/mod.ts";
 import { UserError } from "../errors.ts";
 import { estimatePlan, estimateTable, planText, type TextEntropies } from "../experiments/mod.ts";
 import { type TerminalColours, terminalTokens } from "../figures/mod.ts";
-import { writeFileAtomically } from "../files.ts";
 import { bitsPerByte } from "../measure/mod.ts";
 import { embeddingSize } from "../models/mod.ts";
 import { type CommandSpec, parseCommand, runCommand, UsageError } from "./_args.ts";
-import { exists } from "./_files.ts";
+import { checkFolder, readInput, STANDARD, STANDARD_INPUT, writeOutput } from "./_streams.ts";
 
 const spec = {
   name: "deno task entropy",
@@ -69,8 +67,6 @@ const spec = {
   ],
 } as const satisfies CommandSpec;
 
-const STANDARD_INPUT = "standard input";
-
 async function main(argv: readonly string[]): Promise<void> {
   const { options } = parseCommand(spec, argv);
   const { model: run = [], estimator, shorter, output, json } = options;
@@ -80,14 +76,16 @@ async function main(argv: readonly string[]): Promise<void> {
     );
   }
   const format = output === undefined ? null : formatOf(output);
-  if (output !== undefined) checkFolder(output);
+  if (output !== undefined) checkFolder(output, `--output ${output}`);
   const { bytes, source } = await readSource(options.text);
   const text = decodeText(bytes, source);
   const plan = await planText(text, { run, estimator, shorter });
 
   await initEngine({ backend: options.backend });
   const entropies = await estimatePlan(plan, { batchSize: options.batch });
-  if (format !== null) await writeTable(output!, format(estimateTable(entropies)));
+  if (format !== null) {
+    await writeOutput(output!, format(estimateTable(entropies)), `--output ${output}`);
+  }
   if (json) {
     console.log(JSON.stringify(asJson(entropies)));
     return;
@@ -133,22 +131,6 @@ function formatOf(path: string): Format {
   );
 }
 
-/** Before any work is done: a folder that is not there is most often a slip. */
-function checkFolder(path: string): void {
-  const folder = dirname(path);
-  if (exists(folder)) return;
-  throw new UserError(`--output ${path}: expected an existing folder, found no ${folder}; make it`);
-}
-
-async function writeTable(path: string, content: string | Uint8Array): Promise<void> {
-  try {
-    await writeFileAtomically(path, content);
-  } catch (error) {
-    const reason = (error as Error).message.replaceAll(/\s+/g, " ");
-    throw new UserError(`--output ${path}: expected a file that can be written: ${reason}`);
-  }
-}
-
 async function readSource(
   path: string | undefined,
 ): Promise<{ bytes: Uint8Array; source: string }> {
@@ -157,16 +139,11 @@ async function readSource(
       `--text is missing: it names a file, or pipe a text into the task (see ${spec.name} --help)`,
     );
   }
-  if (path === undefined || path === "-") {
-    const bytes = new Uint8Array(await new Response(Deno.stdin.readable).arrayBuffer());
-    return { bytes, source: STANDARD_INPUT };
-  }
-  try {
-    return { bytes: await Deno.readFile(path), source: path };
-  } catch (error) {
-    const reason = (error as Error).message.replaceAll(/\s+/g, " ");
-    throw new UserError(`${path}: expected a text file that can be read: ${reason}`);
-  }
+  const from = path ?? STANDARD;
+  return {
+    bytes: await readInput(from, "a text file"),
+    source: from === STANDARD ? STANDARD_INPUT : from,
+  };
 }
 
 /** @throws UserError for what is no text: none, other bytes than UTF-8, or zero bytes. */
