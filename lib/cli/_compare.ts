@@ -43,7 +43,7 @@ export async function compare(
     const classical = await runClassical(original, signal);
     const models: ModelFile[] = [];
     for (const [index, { run, options }] of runs.entries()) {
-      const progress = phaseProgress(`model ${index + 1} of ${runs.length}`);
+      const progress = phaseProgress(`${index + 1} of ${runs.length}`);
       const model = await loadCodecModel(run);
       try {
         const work = { ...options, signal, onProgress: progress.update };

@@ -2,7 +2,6 @@ import { tableFromIPC } from "@uwdata/flechette";
 import { fromCSV } from "arquero";
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { decodeText } from "../../lib/cli/entropy.ts";
 import { UserError } from "../../lib/errors.ts";
 import { estimateTable, textEntropies } from "../../lib/experiments/mod.ts";
@@ -17,32 +16,10 @@ import {
   storeTextRun,
 } from "../experiments/_text_runs.ts";
 import { withFiles } from "../text/_temporary.ts";
+import { runTask, type TaskResult } from "./_task.ts";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
-
-type Run = { code: number; stdout: string; stderr: string };
-
-/** Runs the task as a user does, with the permissions that it has. */
-async function runEntropy(options: readonly string[], input?: string): Promise<Run> {
-  const process = new Deno.Command(Deno.execPath(), {
-    args: ["task", "--quiet", "entropy", "--", ...options],
-    cwd: root,
-    env: { NO_COLOR: "1" },
-    stdin: input === undefined ? "null" : "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  if (input !== undefined) {
-    const writer = process.stdin.getWriter();
-    // A task that refuses its options ends without reading.
-    await writer.write(new TextEncoder().encode(input)).catch(() => {});
-    await writer.close().catch(() => {});
-  }
-  const { code, stdout, stderr } = await process.output();
-  const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  // Deno says so where another process of it starts at the same time.
-  const said = decode(stderr).replaceAll(/^.*Blocking waiting for file lock.*\n/gm, "");
-  return { code, stdout: decode(stdout), stderr: said };
+function runEntropy(options: readonly string[], input?: string): Promise<TaskResult> {
+  return runTask("entropy", options, input === undefined ? {} : { input });
 }
 
 const WASM = ["--backend", "wasm"];
