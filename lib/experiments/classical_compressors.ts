@@ -218,7 +218,7 @@ async function run(
 ): Promise<Finished> {
   signal?.throwIfAborted();
   const start = performance.now();
-  const { code, stdout, stderr } = await new Deno.Command(program, {
+  const command = new Deno.Command(program, {
     args: [...args],
     cwd: folder,
     stdin: "null",
@@ -227,7 +227,19 @@ async function run(
     ...(signal && { signal }),
     // The terminal's Ctrl-C comes through the signal: a program that it ends has not failed.
     detached: Deno.build.os !== "windows",
-  }).output();
-  signal?.throwIfAborted();
+  });
+  const { code, stdout, stderr } = await untilAborted(command.output(), signal);
   return { code, stdout, stderr, seconds: (performance.now() - start) / 1000 };
+}
+
+/** Does not wait for what a program has started itself, as 7z does where it is a script. */
+async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(signal?.reason);
+  signal?.addEventListener("abort", onAbort);
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal?.removeEventListener("abort", onAbort);
+  }
 }
