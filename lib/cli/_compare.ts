@@ -143,12 +143,14 @@ function summaryOf(
     "",
     comparisonTable(classical, models, length),
     "",
-    "BPB: bits of the file a byte of the original. Every file was decoded and compared.",
+    "BPB: bits of the file per byte of the original. All were decoded and compared.",
     ...(sizes.length === 0 ? [] : [
-      "with model: weights (float32) and tokenizer.json counted too, which no file holds:",
+      "with model: with weights (float32) and tokenizer.json, which no file holds:",
       ...sizes,
     ]),
-    "7-Zip: the whole archive; PPMd of order 32 in 192 MB (-mx=9), of order 10 in 256 MB.",
+    ...(classical.records.some(({ name }) => name.startsWith("7-Zip"))
+      ? ["7-Zip: the whole archive; PPMd of order 32 in 192 MB (-mx=9), of 10 in 256 MB."]
+      : []),
     ...absentLines(classical),
   ].join("\n");
 }

@@ -1,8 +1,9 @@
 /** Trained runs and files for tests of compressing from the command line. */
 
 import { join } from "node:path";
-import { initEngine } from "../../lib/engine/mod.ts";
-import { runAll } from "../../lib/experiments/mod.ts";
+import { compress } from "../../lib/codec/mod.ts";
+import { disposeTree, initEngine } from "../../lib/engine/mod.ts";
+import { loadCodecModel, runAll } from "../../lib/experiments/mod.ts";
 import { tinyCorpus, tinySpec } from "../experiments/_tiny.ts";
 import { optionsIn } from "../experiments/_tiny_runs.ts";
 import { withFiles } from "../text/_temporary.ts";
@@ -42,4 +43,24 @@ export function withRuns(
       names: () => Array.from(Deno.readDirSync(folder), ({ name }) => name).sort(),
     });
   });
+}
+
+/** What the library makes of bytes, with the model that it does it with. */
+export async function expectedFile(
+  run: string,
+  original: Uint8Array | string,
+  options: Parameters<typeof compress>[2] = {},
+) {
+  const bytes = typeof original === "string" ? new TextEncoder().encode(original) : original;
+  const { params, ...model } = await loadCodecModel(run);
+  try {
+    return { ...await compress({ ...model, params }, bytes, options), ...model };
+  } finally {
+    disposeTree(params);
+  }
+}
+
+/** As tables and lines write it. */
+export function count(value: number): string {
+  return value.toLocaleString("en-US");
 }

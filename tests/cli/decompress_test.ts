@@ -1,30 +1,16 @@
 import assert from "node:assert/strict";
 import { crc32 } from "node:zlib";
-import { compress } from "../../lib/codec/mod.ts";
-import { disposeTree } from "../../lib/engine/mod.ts";
-import { loadCodecModel } from "../../lib/experiments/mod.ts";
-import { TEXT, withRuns } from "./_codec_runs.ts";
+import { count, expectedFile, TEXT, withRuns } from "./_codec_runs.ts";
 import { interruptTask, runTask, taskCommand } from "./_task.ts";
 
 const HEADER_BYTES = 64;
-
-/** What the library makes of a text. */
-async function fileOf(run: string, text: string | Uint8Array) {
-  const model = await loadCodecModel(run);
-  try {
-    const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
-    return { ...await compress(model, bytes), hash: model.hash };
-  } finally {
-    disposeTree(model.params);
-  }
-}
 
 const decompress = (...argv: readonly string[]) => runTask("decompress", argv);
 
 Deno.test("deno task decompress gives back what was compressed, by both kinds of models", () =>
   withRuns({}, async ({ clm, eem, path, names }) => {
     for (const run of [clm, eem]) {
-      const { file, report } = await fileOf(run, TEXT);
+      const { file, report } = await expectedFile(run, TEXT);
       assert.ok(!report.isStored);
       await Deno.writeFile(path("my.txt.kylc"), file);
       const before = names();
@@ -38,7 +24,7 @@ Deno.test("deno task decompress gives back what was compressed, by both kinds of
       assert.match(
         stdout,
         new RegExp(
-          `^${path("my.txt.kylc")}: ${file.length.toLocaleString("en-US")} bytes\n` +
+          `^${path("my.txt.kylc")}: ${count(file.length)} bytes\n` +
             `${path("my.txt")}: 2,000 bytes, the checksum is the original's\n` +
             "decompressed: \\d+\\.\\d s, (0\\.\\d+|<0\\.001) MB/s\n$",
         ),
@@ -55,7 +41,7 @@ Deno.test("deno task decompress needs neither model nor engine for a stored file
   withRuns({}, async ({ clm, path }) => {
     const originals = [[], [0x78], [0xff, 0x00, 0xfe]].map((bytes) => Uint8Array.from(bytes));
     for (const original of originals) {
-      const { file, report } = await fileOf(clm, original);
+      const { file, report } = await expectedFile(clm, original);
       assert.ok(report.isStored);
       await Deno.writeFile(path("a.kylc"), file);
       const { code, stderr } = await decompress(path("a.kylc"), "--force");
@@ -67,7 +53,7 @@ Deno.test("deno task decompress needs neither model nor engine for a stored file
 
 Deno.test("deno task decompress reads and writes pipes", () =>
   withRuns({}, async ({ clm, names }) => {
-    const { file } = await fileOf(clm, TEXT);
+    const { file } = await expectedFile(clm, TEXT);
     const before = names();
     const { code, stdout, stderr } = await runTask(
       "decompress",
@@ -91,8 +77,8 @@ function withOtherChecksum(file: Uint8Array): Uint8Array {
 
 Deno.test("deno task decompress says in one line what it cannot do, and writes nothing", () =>
   withRuns({ "my.txt": TEXT }, async ({ clm, eem, path, names }) => {
-    const { file, hash } = await fileOf(clm, TEXT);
-    const { hash: other } = await fileOf(eem, TEXT);
+    const { file, hash } = await expectedFile(clm, TEXT);
+    const { hash: other } = await expectedFile(eem, TEXT);
     const flipped = file.slice();
     flipped[file.length - 1]! ^= 4;
     const stored = {
@@ -224,7 +210,7 @@ Deno.test({
   ignore: Deno.build.os === "windows",
   fn: () =>
     withRuns({}, async ({ clm, path, names }) => {
-      const { file } = await fileOf(clm, TEXT.repeat(10));
+      const { file } = await expectedFile(clm, TEXT.repeat(10));
       await Deno.writeFile(path("a.kylc"), file);
       const before = names();
       const command = taskCommand("decompress", [path("a.kylc"), "--model", clm]);
