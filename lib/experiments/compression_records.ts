@@ -14,6 +14,7 @@ import type { Model } from "../models/mod.ts";
 import { parseQuantization } from "../qat/mod.ts";
 import { createRandom } from "../random.ts";
 import { loadCorpus } from "../text/mod.ts";
+import { timed } from "./codec_model.ts";
 import type { DataSpec, PreparedData } from "./data.ts";
 import type { CompressedFileSpec, CompressedText, RunSpec } from "./run_spec.ts";
 
@@ -135,12 +136,6 @@ async function measureFile(
 
 function fileOptions({ overlap, embedding }: CompressedFileSpec) {
   return { overlap, ...(embedding !== undefined && { embedding: parseQuantization(embedding) }) };
-}
-
-async function timed<T>(work: () => Promise<T>): Promise<{ value: T; seconds: number }> {
-  const start = performance.now();
-  const value = await work();
-  return { value, seconds: (performance.now() - start) / 1000 };
 }
 
 function short(value: number): number {

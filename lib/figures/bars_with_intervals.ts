@@ -30,6 +30,8 @@ export interface BarOptions {
   readonly intervalLabel?: string;
   /** Horizontal bars leave room for long group names. Default "vertical". */
   readonly orientation?: "vertical" | "horizontal";
+  /** Arms on top of each other, for parts of a whole; then no row has an interval. */
+  readonly stacked?: boolean;
   /** Range of the value axis where it should not start at zero: differences are then easier to see. */
   readonly valueRange?: readonly [number, number];
 }
@@ -37,11 +39,11 @@ export interface BarOptions {
 /**
  * Bars of several arms, grouped, with error bars; controls are hatched.
  *
- * @throws UserError when there are no rows, a value is not finite, an interval does not hold its value,
- * or an arm has two bars in one group
+ * @throws UserError when there are no rows, a value is not finite, an interval does not hold its value
+ * or stands on a stacked bar, or an arm has two bars in one group
  */
 export function barsWithIntervals(rows: readonly BarRow[], options: BarOptions): Figure {
-  const { title, groupTitle, valueTitle, intervalLabel, valueRange } = options;
+  const { title, groupTitle, valueTitle, intervalLabel, stacked = false, valueRange } = options;
   const horizontal = options.orientation === "horizontal";
   requireRows(rows, title, "bars");
   if (intervalLabel === undefined && rows.some((row) => row.interval)) {
@@ -49,8 +51,15 @@ export function barsWithIntervals(rows: readonly BarRow[], options: BarOptions):
       `figure "${title}": expected intervalLabel, since rows have intervals; say what they are`,
     );
   }
+  if (stacked && rows.some((row) => row.interval)) {
+    throw new UserError(
+      `figure "${title}": expected stacked bars without intervals, found some; leave them out`,
+    );
+  }
   const groups = [...new Set(rows.map((row) => row.group))];
   const arms = [...new Set(rows.map((row) => row.arm))];
+  // Bars that are alone in their groups need no place for others beside them.
+  const isAlone = groups.length === rows.length;
   const styles = armStyles(arms);
   const data = arms.map((arm): BarTrace => {
     const bars = groups.map((group) => {
@@ -107,7 +116,7 @@ export function barsWithIntervals(rows: readonly BarRow[], options: BarOptions):
     ...(subtitle === undefined ? {} : { subtitle }),
     data,
     layout: {
-      barmode: "group",
+      barmode: stacked ? "stack" : isAlone ? "overlay" : "group",
       bargap: 0.28,
       xaxis: horizontal ? valueAxis : groupAxis,
       yaxis: horizontal ? groupAxis : valueAxis,

@@ -189,7 +189,7 @@ export interface PlotlyLayout {
     readonly font: { readonly size: number };
   };
   readonly hovermode: "closest" | "x";
-  readonly barmode?: "group";
+  readonly barmode?: "group" | "stack" | "overlay";
   readonly bargap?: number;
   readonly annotations?: readonly PlotlyAnnotation[];
   readonly xaxis?: PlotlyAxis;

@@ -1,0 +1,120 @@
+/** The sizes of notebook 08: models as compressors, by real files (paper §3, §4.1, §9 E13–E17). */
+
+import { scaleSteps, type TrainingSizes } from "./arms.ts";
+import type { CorpusData } from "./data.ts";
+import { type FamilySizes, PACKED, type PresetName, QUICK } from "./presets.ts";
+
+/** One corpus, its models, and the text that they compress. */
+export type CompressionTraining =
+  & TrainingSizes
+  & Readonly<{
+    data: CorpusData;
+    families: Readonly<Partial<Record<"mixer" | "transformer", FamilySizes>>>;
+    /** Numbers that an encoder-augmented decoder is handed. */
+    embeddingSize: number;
+    /** What the compressed text is called. */
+    textName: string;
+    /** The last of the held-out documents: these are compressed. */
+    heldOutDocuments: number;
+  }>;
+
+export type CompressionPreset = Readonly<{
+  prose: CompressionTraining;
+  /** Text of lower entropy. */
+  code: CompressionTraining;
+  /** Formats of the embedding, the paper's 4, 8 and 16 bits a number; the first is the main one. */
+  embeddings: readonly string[];
+  /** Bytes that nothing can compress. */
+  randomBytes: number;
+}>;
+
+const FAMILIES = {
+  mixer: { width: 128, encoderWidth: 64, layerCount: 3, headCount: 4, peakRate: 1e-2 },
+  transformer: { width: 128, encoderWidth: 64, layerCount: 3, headCount: 4, peakRate: 4e-3 },
+} as const;
+
+/**
+ * Larger than notebook 01's models and fewer steps: a file's size counts here, not a small lead.
+ */
+const PROSE: CompressionTraining = {
+  data: { ...PACKED, vocabSize: 1024 },
+  families: FAMILIES,
+  embeddingSize: 4,
+  textName: "addresses since 2010",
+  heldOutDocuments: 12,
+  batchSize: 64,
+  steps: 1000,
+  warmupSteps: 50,
+  logEvery: 50,
+  evaluateEvery: 250,
+  seeds: [2, 3, 4],
+};
+
+const CODE: CompressionTraining = {
+  ...PROSE,
+  data: { ...PROSE.data, corpus: "tfjs" },
+  families: { transformer: FAMILIES.transformer },
+  textName: "held-out modules",
+  heldOutDocuments: 80,
+  steps: 500,
+};
+
+const SMALL: CompressionPreset = {
+  prose: PROSE,
+  code: CODE,
+  embeddings: ["int4/channel", "int8/channel", "fp16"],
+  randomBytes: 20_000,
+};
+
+/** A width and a text that take seconds. */
+function quick(training: CompressionTraining): CompressionTraining {
+  const families = Object.fromEntries(
+    Object.entries(training.families).map(([family, sizes]) => [family, {
+      ...sizes,
+      width: 32,
+      encoderWidth: 16,
+      layerCount: 1,
+    }]),
+  );
+  const data = { ...training.data, vocabSize: 512, heldOutWindows: 128 };
+  return { ...training, ...QUICK, families, data, heldOutDocuments: 1 };
+}
+
+export const COMPRESSION_PRESETS: Readonly<Record<PresetName, CompressionPreset>> = {
+  quick: {
+    ...SMALL,
+    prose: { ...quick(PROSE), textName: "the address of 2021" },
+    code: { ...quick(CODE), textName: "one held-out module" },
+    randomBytes: 2000,
+  },
+  small: SMALL,
+  paper: {
+    ...SMALL,
+    prose: {
+      ...PROSE,
+      data: { ...PACKED, vocabSize: 8000, contextLength: 1024, heldOutWindows: 1024 },
+      families: {
+        mixer: { width: 1024, encoderWidth: 256, layerCount: 16, headCount: 4, peakRate: 5e-4 },
+        transformer: {
+          width: 512,
+          encoderWidth: 256,
+          layerCount: 16,
+          headCount: 4,
+          peakRate: 2e-4,
+        },
+      },
+      embeddingSize: 64,
+      steps: 200_000,
+      warmupSteps: 500,
+      logEvery: 500,
+      evaluateEvery: 4000,
+      seeds: [42, 43, 44],
+    },
+  },
+};
+
+/** Both parts with a share of their steps, see {@linkcode scaleSteps}. */
+export function scaleCompression(preset: CompressionPreset, share: number): CompressionPreset {
+  const { prose, code } = preset;
+  return { ...preset, prose: scaleSteps(prose, share), code: scaleSteps(code, share) };
+}
