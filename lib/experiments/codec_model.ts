@@ -16,7 +16,10 @@ import { UserError } from "../errors.ts";
 import { findRun, type FoundRun, loadFoundRun } from "./load_run.ts";
 import { PROJECT_FOLDERS } from "./notebook.ts";
 import { type StoreFolders, TOKENIZER, weightsPath } from "./run_store.ts";
+import { timed } from "./timed.ts";
 import { weightsHash } from "./weights.ts";
+
+export { type Timed, timed } from "./timed.ts";
 
 export type LoadedCodecModel =
   & CodecModel
@@ -126,15 +129,6 @@ export async function makeModelFile(
     decodeSeconds: decoded && decoded.seconds,
     report,
   };
-}
-
-export type Timed<T> = Readonly<{ value: T; seconds: number }>;
-
-/** With the wall-clock time that it took. */
-export async function timed<T>(action: () => Promise<T>): Promise<Timed<T>> {
-  const start = performance.now();
-  const value = await action();
-  return { value, seconds: (performance.now() - start) / 1000 };
 }
 
 /** 8 file bytes / original bytes; null of nothing. */
