@@ -4,7 +4,8 @@
  */
 
 import assert from "node:assert/strict";
-import type { Interval } from "../../lib/codec/range_coder.ts";
+import { type Interval, TOTAL_BITS } from "../../lib/codec/range_coder.ts";
+import type { Random } from "../../lib/random.ts";
 
 const INTERVAL_BITS = 48n;
 const SHORTEST = 2n ** 40n;
@@ -72,4 +73,27 @@ export function decodeExactly(
     }
     assert.fail("no symbol holds the code");
   });
+}
+
+/** Intervals whose coder stays astride a byte's border: all bytes after the first wait for a carry. */
+export function astride(random: Random, steps: number) {
+  const exact = createExactCoder();
+  const intervals: Interval[] = [];
+  const encode = (interval: Interval) => {
+    intervals.push(interval);
+    exact.encode(interval);
+  };
+  encode({ start: 1, size: 1, total: 3 });
+  const { low, range, bits } = exact.state();
+  const border = ((low + range / 2n) >> (bits - 8n)) + 1n; // in units of the first byte
+  const symbolAt = (total: number) => {
+    const { low, range, bits } = exact.state();
+    const symbol = Number(((border << (bits - 8n)) - low) / (range / BigInt(total)));
+    return Math.min(total - 1, symbol);
+  };
+  for (let step = 0; step < steps; step++) {
+    const total = 2 ** TOTAL_BITS - Math.floor(1000 * random.uniform());
+    encode({ start: symbolAt(total), size: 1, total });
+  }
+  return { intervals, encode, symbolAt, first: Number(border) };
 }

@@ -8,7 +8,7 @@ import {
 import { UserError } from "../../lib/errors.ts";
 import { createRandom, type Random } from "../../lib/random.ts";
 import { refusal } from "../models/_tiny.ts";
-import { createExactCoder, decodeExactly } from "./_exact_coder.ts";
+import { astride, createExactCoder, decodeExactly } from "./_exact_coder.ts";
 
 const LARGEST = 2 ** TOTAL_BITS;
 
@@ -90,29 +90,6 @@ Deno.test("createRangeDecoder() reads what whole numbers of any length read", ()
     assert.deepEqual(found, decodeExactly(noise, models));
   }
 });
-
-/** Intervals whose coder stays astride a byte's border: all bytes after the first wait for a carry. */
-function astride(random: Random, steps: number) {
-  const exact = createExactCoder();
-  const intervals: Interval[] = [];
-  const encode = (interval: Interval) => {
-    intervals.push(interval);
-    exact.encode(interval);
-  };
-  encode({ start: 1, size: 1, total: 3 });
-  const { low, range, bits } = exact.state();
-  const border = ((low + range / 2n) >> (bits - 8n)) + 1n; // in units of the first byte
-  const symbolAt = (total: number) => {
-    const { low, range, bits } = exact.state();
-    const symbol = Number(((border << (bits - 8n)) - low) / (range / BigInt(total)));
-    return Math.min(total - 1, symbol);
-  };
-  for (let step = 0; step < steps; step++) {
-    const total = LARGEST - below(random, 1000);
-    encode({ start: symbolAt(total), size: 1, total });
-  }
-  return { intervals, encode, symbolAt, first: Number(border) };
-}
 
 Deno.test("createRangeEncoder() carries into hundreds of bytes of 255", () => {
   for (let seed = 0; seed < 20; seed++) {
