@@ -8,6 +8,7 @@ import {
   readEmbeddings,
   type Scaling,
   sharedBits,
+  sharedScalesOf,
   storedBits,
   storeEmbeddings,
 } from "../../lib/qat/mod.ts";
@@ -182,6 +183,67 @@ Deno.test("storedBits() is what the accounting charges for an embedding", () => 
       assert.ok(relative <= Number.EPSILON, `${name}, ${parameterCount} parameters`);
     }
   }
+});
+
+Deno.test("sharedScalesOf() gives the largest magnitudes, by which nothing saturates", () => {
+  const numbers = Float32Array.of(1, -5, 0, -3, 2, 0, 0.5, 4, -0); // three rows of three
+  const scalesOf = (name: string, P = 3) => [
+    ...sharedScalesOf(numbers, P, parseQuantization(name)),
+  ];
+  const smallest = Math.fround(1e-12);
+  assert.deepEqual(scalesOf("int4/channel"), [3, 5, smallest]);
+  assert.deepEqual(scalesOf("int4/channel", 9), [1, 5, smallest, 3, 2, smallest, 0.5, 4, smallest]);
+  assert.deepEqual(scalesOf("int8/channel", 1), [5]);
+  assert.deepEqual(scalesOf("int8/tensor"), [5]);
+  for (const name of ["int8/row", "nf4/row", "fp16", "e4m3fn"]) {
+    assert.deepEqual(scalesOf(name), []);
+  }
+
+  const P = 5;
+  const many = embeddings(6, P, 4);
+  for (const name of ["int16/channel", "int16/tensor", "int2/channel"]) {
+    const quantization = parseQuantization(name);
+    const scales = sharedScalesOf(many, P, quantization);
+    assert.equal(32 * scales.length, sharedBits(P, quantization));
+    const bytes = storeEmbeddings(many, P, quantization, scales);
+    const found = readEmbeddings(bytes, P, quantization, scales);
+    // Each scale is the magnitude of a number, which is stored as it is.
+    for (const scale of scales) assert.ok(found.some((value) => Math.abs(value) === scale), name);
+    assert.ok(found.every((value, i) => Math.abs(value) <= scales[i % scales.length]!), name);
+  }
+});
+
+Deno.test("sharedScalesOf() gives scales that can be stored where there is nothing to scale", () => {
+  for (const numbers of [new Float32Array(), new Float32Array(6)]) {
+    for (const name of ["int4/channel", "int8/tensor"]) {
+      const quantization = parseQuantization(name);
+      const scales = sharedScalesOf(numbers, 3, quantization);
+      assert.equal(32 * scales.length, sharedBits(3, quantization));
+      const bytes = storeEmbeddings(numbers, 3, quantization, scales);
+      assert.deepEqual(readEmbeddings(bytes, 3, quantization, scales), numbers);
+    }
+  }
+});
+
+onEveryBackend("sharedScalesOf() gives the largest magnitudes that a cast finds", async () => {
+  const numbers = embeddings(6, 7, 8);
+  const x = tensor(numbers, [6, 7]);
+  for (const scaling of ["channel", "tensor"] as const) {
+    const expected = await read(absoluteMaximum(x, scaling));
+    const scales = sharedScalesOf(numbers, 7, parseQuantization(`int5/${scaling}`));
+    assert.deepEqual([...scales], [...expected]);
+  }
+}, { only: EXACT, oncePerBackend: true });
+
+Deno.test("sharedScalesOf() refuses what cannot be stored", () => {
+  assert.equal(
+    refusal(() => sharedScalesOf(new Float32Array(4), 0, { format: "int8" })),
+    "embedding size: expected a whole number above 0, found 0",
+  );
+  assert.match(
+    refusal(() => sharedScalesOf(new Float32Array(4), 2, parseQuantization("llm.int8"))),
+    /leave out the outlier threshold$/,
+  );
 });
 
 Deno.test("storeEmbeddings() refuses what cannot be stored", () => {
