@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import { CLASSICAL_PROGRAMS } from "../../lib/experiments/mod.ts";
 import { parseQuantization } from "../../lib/qat/mod.ts";
 import { createRandom } from "../../lib/random.ts";
+import { models, storeTextRun } from "../experiments/_text_runs.ts";
 import { count, expectedFile, TEXT, WASM, withRuns } from "./_codec_runs.ts";
 import { interruptTask, runTask, taskCommand, taskWords } from "./_task.ts";
 
@@ -122,8 +123,9 @@ Deno.test("deno task compress reads and writes pipes", () =>
   }));
 
 Deno.test("deno task compress says in one line what it cannot do, and writes nothing", () =>
-  withRuns(FILES, async ({ clm, eem, path, names }) => {
+  withRuns(FILES, async ({ folder, clm, eem, path, names }) => {
     await Deno.writeTextFile(path("one.kylc"), "own");
+    await storeTextRun(folder, "ae-1", models.autoencoder());
     const [text, model] = [path("my.txt"), ["--model", clm]];
     const idle = "leave it out or change these (see deno task compress --help)";
     const help = "(see deno task compress --help)";
@@ -174,6 +176,12 @@ Deno.test("deno task compress says in one line what it cannot do, and writes not
         1,
         `${basename(clm)}: embedding format: expected none, since a causal model has no ` +
         "embedding, found fp16; leave it out",
+      ],
+      [
+        [text, "--model", path("runs/ae-1")],
+        1,
+        "ae-1: reading token by token: expected a causal model or an encoder-augmented decoder, " +
+        "found a model of kind autoencoder",
       ],
       [
         [text, "--model", eem, "--embedding", "int99"],
