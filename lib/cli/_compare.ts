@@ -138,17 +138,21 @@ function summaryOf(
   models: readonly ModelFile[],
 ): string {
   const sizes = models.map(({ name, modelBytes }) => `  ${name}: ${formatBytes(modelBytes)}`);
+  const has7Zip = classical.records.some(({ name }) => name.startsWith("7-Zip"));
+  const isEmpty = classical.records.length + models.length === 0;
   return [
     `${name}: ${formatBytes(length)}`,
-    "",
-    comparisonTable(classical, models, length),
-    "",
-    "BPB: bits of the file per byte of the original. All were decoded and compared.",
+    ...(isEmpty ? [] : [
+      "",
+      comparisonTable(classical, models, length),
+      "",
+      "BPB: bits of the file per byte of the original. All were decoded and compared.",
+    ]),
     ...(sizes.length === 0 ? [] : [
       "with model: with weights (float32) and tokenizer.json, which no file holds:",
       ...sizes,
     ]),
-    ...(classical.records.some(({ name }) => name.startsWith("7-Zip"))
+    ...(has7Zip
       ? ["7-Zip: the whole archive; PPMd of order 32 in 192 MB (-mx=9), of 10 in 256 MB."]
       : []),
     ...absentLines(classical),
