@@ -6,11 +6,12 @@ import {
   compress,
   type CompressionReport,
   decompress,
+  layoutRounds,
   planFile,
 } from "../codec/mod.ts";
 import { UserError } from "../errors.ts";
 import { type PredictedFile, predictFile } from "../measure/mod.ts";
-import type { Model } from "../models/mod.ts";
+import { type Model, sampleLength } from "../models/mod.ts";
 import { parseQuantization } from "../qat/mod.ts";
 import { createRandom } from "../random.ts";
 import { loadCorpus } from "../text/mod.ts";
@@ -73,7 +74,11 @@ export async function compressedBytes(
  */
 export async function checkCompression({ compression, data, training }: RunSpec): Promise<void> {
   const { files = [] } = compression ?? {};
-  for (const file of files) planFile(training.model, 1, fileOptions(file));
+  const contextLength = sampleLength(training.model);
+  for (const file of files) {
+    planFile(training.model, 1, fileOptions(file));
+    layoutRounds({ tokenCount: 1, laneCount: 1, contextLength, overlap: file.overlap });
+  }
   const texts = new Map(files.map(({ text }) => [text.name, text]));
   for (const text of texts.values()) await compressedBytes(text, data);
 }

@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import { initEngine } from "../../lib/engine/mod.ts";
+import { UserError } from "../../lib/errors.ts";
+import {
+  compressedBytes,
+  type CompressedFileRecord,
+  compressedFiles,
+  runAll,
+  type RunSpec,
+} from "../../lib/experiments/mod.ts";
+import { FILE_VERSION, HEADER_BYTES } from "../../lib/codec/mod.ts";
+import { withFiles } from "../text/_temporary.ts";
+import { tinyCorpus, tinyLatentSpec, tinySpec } from "./_tiny.ts";
+import { optionsIn, refuses } from "./_tiny_runs.ts";
+
+await initEngine({ backend: "wasm", log: () => {} });
+
+type Files = NonNullable<RunSpec["compression"]>["files"];
+
+const TEXT = { name: "held out", heldOutDocuments: 2 };
+const RANDOM = { name: "random", randomBytes: 100, seed: 5 };
+
+function withFilesOf(spec: RunSpec, files: Files): RunSpec {
+  return { ...spec, compression: { fileVersion: FILE_VERSION, files } };
+}
+
+Deno.test("compressedBytes() joins the last held-out documents by a blank line", async () => {
+  const { data } = tinySpec("", "clm");
+  const bytes = await compressedBytes({ name: "since 2010", heldOutDocuments: 12 }, {
+    ...data,
+    corpus: "sotu",
+  });
+  // What notebook 08 and the README say of compressors is about these bytes.
+  assert.equal(bytes.length, 451_095);
+  const text = new TextDecoder().decode(bytes);
+  assert.equal(text.startsWith("Madam Speaker, Vice President Biden"), true, text.slice(0, 80));
+});
+
+Deno.test("compressedBytes() draws random bytes by their seed alone", async () => {
+  const { data } = tinySpec("", "clm");
+  const draw = (seed: number) => compressedBytes({ name: "random", randomBytes: 5000, seed }, data);
+  assert.deepEqual(await draw(1), await draw(1));
+  assert.notDeepEqual(await draw(1), await draw(2));
+  assert.equal(new Set(await draw(1)).size, 256);
+});
+
+Deno.test("compressedBytes() refuses documents that there are not, and made sequences", async () => {
+  await withFiles(tinyCorpus(), async (folder) => {
+    const { data } = tinySpec(folder, "clm");
+    for (const heldOutDocuments of [0, 5, 1.5]) {
+      await assert.rejects(compressedBytes({ name: "text", heldOutDocuments }, data), (error) => {
+        assert.ok(error instanceof UserError);
+        assert.equal(
+          error.message,
+          `text: expected 1 … 4 held-out documents, found ${heldOutDocuments}`,
+        );
+        return true;
+      });
+    }
+  });
+  await assert.rejects(
+    compressedBytes(TEXT, tinyLatentSpec().data),
+    /^UserError: held out: expected a run on a corpus, .* found one on made sequences$/,
+  );
+});
+
+Deno.test("runAll() makes the files that a run asks for, and decodes them", async () => {
+  await withFiles(tinyCorpus(), async (folder) => {
+    const specs = [
+      withFilesOf(tinySpec(folder, "clm"), [
+        { text: TEXT, overlap: 0 },
+        { text: TEXT, overlap: 4 },
+        { text: RANDOM, overlap: 4 },
+      ]),
+      withFilesOf(tinySpec(folder, "eem"), [{ text: TEXT, overlap: 1, embedding: "int8/channel" }]),
+    ];
+    const results = await runAll(specs, optionsIn(folder));
+    const [clm, eem] = results.map(compressedFiles);
+    const originalBytes = (await compressedBytes(TEXT, tinySpec(folder, "clm").data)).length;
+    const facts = (
+      { text, overlap, embedding, originalBytes, isDecoded }: CompressedFileRecord,
+    ) => [text, overlap, embedding, originalBytes, isDecoded];
+    assert.deepEqual(clm!.map(facts), [
+      ["held out", 0, null, originalBytes, true],
+      ["held out", 4, null, originalBytes, true],
+      ["random", 4, null, 100, true],
+    ]);
+    assert.deepEqual(eem!.map(facts), [["held out", 1, "int8/channel", originalBytes, true]]);
+
+    const [, , random] = clm!;
+    assert.equal(random!.isStored, true);
+    assert.equal(random!.fileBytes, 100 + HEADER_BYTES);
+    assert.equal(random!.predicted, null);
+
+    for (const file of [clm![0]!, clm![1]!, eem![0]!]) {
+      const parts = Object.values(file.bits).reduce((sum, part) => sum + part, 0);
+      assert.ok(Math.abs(parts - 8 * file.fileBytes) < 0.1, `${parts} bits of ${file.fileBytes}`);
+      assert.ok(file.encodeSeconds > 0 && file.decodeSeconds > 0);
+      assert.equal(file.bitsByPosition.length, 8);
+      if (file.rawWindows > 0) assert.equal(file.predicted, null);
+    }
+    // As stored, to the last bit, and loaded again.
+    const again = await runAll(specs, optionsIn(folder));
+    assert.deepEqual(again.map(compressedFiles), results.map(compressedFiles));
+    assert.deepEqual(again.map(({ source }) => source), ["stored", "stored"]);
+  });
+});
+
+Deno.test("runAll() refuses files that cannot be made before it trains", async () => {
+  await withFiles(tinyCorpus(), async (folder) => {
+    const clm = tinySpec(folder, "clm");
+    await refuses(folder, [
+      [
+        withFilesOf(clm, [{ text: TEXT, overlap: 0, embedding: "fp16" }]),
+        /^embedding format: expected none, since a causal model has no embedding, found fp16/,
+      ],
+      [withFilesOf(clm, [{ text: TEXT, overlap: 8 }]), /^overlap: expected 0 … 7 tokens/],
+      [
+        withFilesOf(clm, [{ text: { ...TEXT, heldOutDocuments: 99 }, overlap: 0 }]),
+        /^held out: expected 1 … 4 held-out documents, found 99$/,
+      ],
+      [
+        withFilesOf(tinySpec(folder, "ae"), [{ text: TEXT, overlap: 0 }]),
+        /^reading token by token: expected a causal model/,
+      ],
+      [
+        withFilesOf(tinyLatentSpec(), [{ text: TEXT, overlap: 0 }]),
+        /^held out: expected a run on a corpus/,
+      ],
+    ]);
+  });
+});
