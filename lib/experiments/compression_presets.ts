@@ -29,24 +29,27 @@ export type CompressionPreset = Readonly<{
 }>;
 
 const FAMILIES = {
-  mixer: { width: 128, encoderWidth: 64, layerCount: 3, headCount: 4, peakRate: 1e-2 },
-  transformer: { width: 128, encoderWidth: 64, layerCount: 3, headCount: 4, peakRate: 4e-3 },
+  mixer: { width: 128, encoderWidth: 64, layerCount: 3, headCount: 4, peakRate: 6e-3 },
+  transformer: { width: 128, encoderWidth: 64, layerCount: 3, headCount: 4, peakRate: 3e-3 },
 } as const;
 
 /**
- * Larger than notebook 01's models and fewer steps: a file's size counts here, not a small lead.
+ * Larger models than notebook 01's, with more context: the length of files counts here. Vocabulary,
+ * context, batch and the transformer's learning rate are the best of a few that were tried with a
+ * causal transformer and seed 1, which is not among the seeds below; encoder-augmented models were
+ * not looked at.
  */
 const PROSE: CompressionTraining = {
-  data: { ...PACKED, vocabSize: 1024 },
+  data: { ...PACKED, vocabSize: 1024, contextLength: 128, heldOutWindows: 256 },
   families: FAMILIES,
-  embeddingSize: 4,
+  embeddingSize: 8,
   textName: "addresses since 2010",
   heldOutDocuments: 12,
-  batchSize: 64,
-  steps: 1000,
+  batchSize: 16,
+  steps: 2000,
   warmupSteps: 50,
   logEvery: 50,
-  evaluateEvery: 250,
+  evaluateEvery: 500,
   seeds: [2, 3, 4],
 };
 
@@ -56,7 +59,8 @@ const CODE: CompressionTraining = {
   families: { transformer: FAMILIES.transformer },
   textName: "held-out modules",
   heldOutDocuments: 80,
-  steps: 500,
+  steps: 600,
+  evaluateEvery: 200,
 };
 
 const SMALL: CompressionPreset = {
@@ -76,7 +80,7 @@ function quick(training: CompressionTraining): CompressionTraining {
       layerCount: 1,
     }]),
   );
-  const data = { ...training.data, vocabSize: 512, heldOutWindows: 128 };
+  const data = { ...training.data, vocabSize: 512, heldOutWindows: 64 };
   return { ...training, ...QUICK, families, data, heldOutDocuments: 1 };
 }
 
@@ -84,7 +88,7 @@ export const COMPRESSION_PRESETS: Readonly<Record<PresetName, CompressionPreset>
   quick: {
     ...SMALL,
     prose: { ...quick(PROSE), textName: "the address of 2021" },
-    code: { ...quick(CODE), textName: "one held-out module" },
+    code: { ...quick(CODE), heldOutDocuments: 8, textName: "eight held-out modules" },
     randomBytes: 2000,
   },
   small: SMALL,
