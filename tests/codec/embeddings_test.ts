@@ -6,6 +6,7 @@ import {
   scaleBytes,
 } from "../../lib/codec/embeddings.ts";
 import { layoutRounds } from "../../lib/codec/layout.ts";
+import { scalesAsBytes, scalesFromBytes } from "../../lib/codec/stream.ts";
 import { parseQuantization, readEmbeddings, storeEmbeddings } from "../../lib/qat/mod.ts";
 import { refusalOf } from "../_refusal.ts";
 import { embeddingOf, listedPredictor } from "./_predictor.ts";
@@ -56,6 +57,14 @@ Deno.test("embedWindows() gives every window the record of its own tokens", asyn
       assert.equal(recordBytes(P, quantization), expected.length);
     }
   }
+});
+
+Deno.test("scalesAsBytes() writes float32 with its lowest byte first", () => {
+  const scales = Float32Array.of(1, 0.1, 3e-12);
+  const bytes = scalesAsBytes(scales);
+  assert.deepEqual([...bytes.subarray(0, 8)], [0, 0, 0x80, 0x3f, 0xcd, 0xcc, 0xcc, 0x3d]);
+  assert.deepEqual(scalesFromBytes(bytes), scales);
+  assert.deepEqual(scalesFromBytes(Uint8Array.of(9, ...bytes).subarray(1)), scales);
 });
 
 Deno.test("embedWindows() fills windows of a short file with pads", async () => {
