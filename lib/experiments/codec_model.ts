@@ -19,7 +19,6 @@ import { type StoreFolders, TOKENIZER, weightsPath } from "./run_store.ts";
 import { timed } from "./timed.ts";
 import { weightsHash } from "./weights.ts";
 
-export { type Timed, timed } from "./timed.ts";
 
 export type LoadedCodecModel =
   & CodecModel

@@ -15,7 +15,7 @@ import { type Model, sampleLength } from "../models/mod.ts";
 import { parseQuantization } from "../qat/mod.ts";
 import { createRandom } from "../random.ts";
 import { loadCorpus } from "../text/mod.ts";
-import { timed } from "./codec_model.ts";
+import { timed } from "./timed.ts";
 import type { DataSpec, PreparedData } from "./data.ts";
 import type { CompressedFileSpec, CompressedText, RunSpec } from "./run_spec.ts";
 
