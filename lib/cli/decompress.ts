@@ -2,14 +2,8 @@
 import { decompress, type FileHeader, readHeader } from "../codec/mod.ts";
 import { disposeTree, initEngine } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
-import {
-  findRun,
-  type FoundRun,
-  loadCodecModel,
-  PROJECT_FOLDERS,
-  type Timed,
-  timed,
-} from "../experiments/mod.ts";
+import { findRun, type FoundRun, loadCodecModel, PROJECT_FOLDERS } from "../experiments/mod.ts";
+import { type Timed, timed } from "../experiments/timed.ts";
 import { type CommandSpec, parseCommand, runCommand, UsageError } from "./_args.ts";
 import { ENDING, formatBytes, formatSpeed } from "./_codec_tables.ts";
 import { naming, phaseProgress, untilInterrupted } from "./_codec_work.ts";
