@@ -35,6 +35,16 @@ Deno.test("barsWithIntervals() swaps axes when horizontal", () => {
   assert.equal(figure.layout.xaxis!.title.text, options.valueTitle);
 });
 
+Deno.test("barsWithIntervals() stands arms beside or upon each other, or alone", () => {
+  const { intervalLabel: _, ...unlabelled } = options;
+  const bars = rows.map(({ interval: _, ...row }) => row);
+  const modeOf = (rows: readonly BarRow[], stacked?: boolean) =>
+    barsWithIntervals(rows, { ...unlabelled, ...(stacked && { stacked }) }).layout.barmode;
+  assert.equal(modeOf(bars), "group");
+  assert.equal(modeOf(bars, true), "stack");
+  assert.equal(modeOf(bars.slice(1)), "overlay");
+});
+
 Deno.test("barsWithIntervals() keeps long names on one line where there is room", () => {
   const long = [{ group: "the other text, predictive entropy", arm: "CLM", value: 1 }];
   const names = (["horizontal", "vertical"] as const).map((orientation) => {
@@ -58,6 +68,10 @@ Deno.test("barsWithIntervals() rejects what it cannot draw", () => {
   const { intervalLabel: _, ...unlabelled } = options;
   const broken: [RegExp, () => unknown][] = [
     [/found none/, () => barsWithIntervals([], options)],
+    [
+      /stacked bars without intervals/,
+      () => barsWithIntervals(rows, { ...options, stacked: true }),
+    ],
     [
       /one bar for "CLM" in "int8", found 2/,
       () => barsWithIntervals([rows[0]!, rows[0]!], options),
