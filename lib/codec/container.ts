@@ -17,7 +17,8 @@
  *     60  4  CRC-32 of everything else in the file
  *
  * The CRC tells damage before anything is decoded, the hashes another model, the SHA-256 a decoder
- * whose arithmetic is not the encoder's. Fields without a meaning for a kind are 0.
+ * whose arithmetic is not the encoder's. A stored file keeps the fields of the attempt to make it
+ * shorter, but for the embeddings' format.
  */
 
 import { createHash } from "node:crypto";
