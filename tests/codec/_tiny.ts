@@ -80,6 +80,11 @@ const encoder = new TextEncoder();
 
 export const utf8 = (text: string): Uint8Array => encoder.encode(text);
 
+/** Of no window of it are the bytes cheaper than its tokens by one of these models. */
+export const EASY = utf8(
+  "the windows of the file are the windows that the reader of the file reads. ".repeat(6),
+);
+
 /** Seeded bytes that nothing makes shorter. */
 export function randomBytes(count: number, seed = 1): Uint8Array {
   const random = createRandom(seed);

@@ -9,6 +9,7 @@ import { onEveryBackend } from "../_backends.ts";
 import {
   clm,
   codecModel,
+  EASY,
   eem,
   LENGTH,
   lstmStack,
@@ -21,11 +22,6 @@ import {
 } from "./_tiny.ts";
 
 const LANES = 3;
-
-/** Nothing of it is cheaper without a model. */
-const EASY = utf8(
-  "the windows of the file are the windows that the reader of the file reads. ".repeat(3),
-);
 
 /** The predictor, and all logits that it gives. */
 function spied(predictor: Predictor): { predictor: Predictor; logits: Float32Array[] } {
