@@ -59,7 +59,7 @@ export function barsWithIntervals(rows: readonly BarRow[], options: BarOptions):
   const groups = [...new Set(rows.map((row) => row.group))];
   const arms = [...new Set(rows.map((row) => row.arm))];
   // Bars that are alone in their groups need no place for others beside them.
-  const isAlone = groups.length === rows.length;
+  const isAlone = arms.length > 1 && groups.length === rows.length;
   const styles = armStyles(arms);
   const data = arms.map((arm): BarTrace => {
     const bars = groups.map((group) => {
