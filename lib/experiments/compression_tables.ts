@@ -1,5 +1,6 @@
 /** Notebook 08's tables. */
 
+import { type EntropyBound, entropyBound } from "../entropy/mod.ts";
 import { mean } from "../measure/mod.ts";
 import { type ArmSummary, withHalfWidth } from "./arm_summary.ts";
 import { type CompressionPart, RANDOM_BYTES } from "./compression_arms.ts";
@@ -136,7 +137,11 @@ function shortWindows(file: CompressedFileRecord, arm: ArmSummary): number {
   return perByte(file, embeddings * (1 - file.tokens / contextLength / file.windows));
 }
 
-/** The embedding at each of the preset's formats: its price, and what the rest of the file takes. */
+/**
+ * The embedding at each of the preset's formats: its price, what the rest of the file takes, and the
+ * bound on the text's entropy that follows (paper §4.1), windows overlapping by one token: their
+ * first ones are known.
+ */
 export function formatPriceTable(
   results: readonly RunResult[],
   preset: CompressionPreset,
@@ -152,9 +157,7 @@ export function formatPriceTable(
       "embeddings, BPB": mean(files.map((file) => perByte(file, file.bits.embeddings))).toFixed(4),
       "tokens, BPB": withHalfWidth(files.map((file) => perByte(file, file.bits.tokens)), 4),
       "file, BPB": withHalfWidth(files.map(fileBpb), 4),
-      "file, nats a token": withHalfWidth(
-        files.map((file) => 8 * file.fileBytes * Math.LN2 / file.tokens),
-      ),
+      "bound, nats a token": withHalfWidth(files.map((file) => boundOf(file).natsPerToken)),
     });
     return [
       line("none (CLM)", clm),
@@ -162,6 +165,14 @@ export function formatPriceTable(
         line(embedding, pairFiles(preset, pair, "one", embedding).eem)
       ),
     ];
+  });
+}
+
+function boundOf({ bits, windows, modelTokens }: CompressedFileRecord): EntropyBound {
+  return entropyBound({
+    embeddingBits: bits.embeddings / windows,
+    sequenceNats: bits.tokens * Math.LN2 / windows,
+    tokens: modelTokens / windows,
   });
 }
 

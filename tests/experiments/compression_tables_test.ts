@@ -116,6 +116,9 @@ Deno.test("formatPriceTable() has a line a format, the causal model's first", ()
     ["none (CLM)", ...PRESET.embeddings],
   );
   assert.equal(rows[1]!["embeddings, BPB"], "0.1000");
+  // Of tokens at 2.1 bits a byte, embeddings at 0.1, over the tokens that are predicted.
+  const bound = 2.2 * ORIGINAL_BYTES * Math.LN2 / (TOKENS - FIRST_TOKENS);
+  assert.ok(rows[1]!["bound, nats a token"]!.startsWith(bound.toFixed(3)));
 });
 
 Deno.test("compressionControls() finds files that are longer than predicted", () => {
