@@ -101,7 +101,7 @@ onEveryBackend("decompress() gives text back from every kind of model", async ()
     const { report } = await roundTrip(codecModel(config), utf8(TEXT), { lanes: 24 }, name);
     assert.ok(!report.isStored, `${name}: ${report.fileBytes} of ${report.originalBytes} bytes`);
   }
-}, { only: ["wasm", "cpu"] });
+}, { only: ["cpu"] });
 
 onEveryBackend("decompress() gives all kinds of bytes back", async () => {
   const models = { CLM: codecModel(CLM), EEM: codecModel(EEM) };
