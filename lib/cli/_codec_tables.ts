@@ -39,7 +39,7 @@ export function bitsTable(
     ["first tokens", bits.firstTokens],
     ["tokens, by the model", bits.tokens],
     ["bytes, without the model", bits.raw],
-    ["rest of the last byte", bits.end],
+    ["ending", bits.ending],
   ];
   const row = (part: string, count: number) => [
     part,

@@ -41,7 +41,8 @@ const spec = {
     },
   ],
   notes: [
-    "It runs on the backend that compressed the file, and needs the same release of this library.",
+    "It runs on the backend and threads that compressed the file; it needs the same release of this",
+    "library and a machine that rounds alike.",
     "A file that was stored as it is needs no model.",
   ],
 } as const satisfies CommandSpec;
@@ -78,14 +79,14 @@ async function findRunOf(name: string, run: string | undefined): Promise<FoundRu
   );
 }
 
-/** With the backend that the header asks for; without a run, of a stored file. */
+/** With the backend and threads that the header asks for; without a run, of a stored file. */
 async function originalOf(
   file: Uint8Array,
-  { backend }: FileHeader,
+  { backend, threads }: FileHeader,
   run: FoundRun | null,
 ): Promise<Timed<Uint8Array>> {
   if (run === null) return await timed(() => decompress(null, file));
-  await initEngine({ backend });
+  await initEngine({ backend, threads });
   const model = await loadCodecModel(run);
   const progress = phaseProgress();
   try {

@@ -11,11 +11,12 @@
  * A window whose tokens the model makes longer than its bytes is coded without the model, and a file
  * that would not become shorter is stored as it is: nothing grows by more than the header.
  *
- * Both sides must compute the same logits to the bit. They do on one machine, backend and release
- * (predictor.ts); elsewhere sums may be rounded otherwise, which the checksum tells.
+ * Both sides must compute the same logits to the bit. They do on one kind of machine, backend and
+ * release, with as many threads (predictor.ts); elsewhere sums may be rounded otherwise. The header
+ * names backend and threads, and the checksum tells the rest.
  */
 
-import { runningBackend } from "../engine/mod.ts";
+import { runningBackend, runningThreads } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
 import {
   checkReadsTokens,
@@ -67,7 +68,7 @@ export type CompressionReport =
     tokens: number;
     overlap: number;
     lanes: number;
-    /** By name; null for a model without embeddings. */
+    /** By name; null for a model without embeddings, and of a stored file. */
     embedding: string | null;
     /** The whole file is as it was, behind a header. */
     isStored: boolean;
@@ -95,6 +96,7 @@ export async function compress(
   const header: FileHeader = {
     kind: embedding === null ? "causal" : "augmented",
     backend: runningBackend(),
+    threads: runningThreads(),
     embedding,
     modelHash: shortHash(hash),
     tokenizerHash: shortHash(tokenizer.hash),
@@ -114,13 +116,13 @@ export async function compress(
       ? formatFile({ ...header, kind: "stored", embedding: null }, original)
       : formatFile(header, payload);
     const report: CompressionReport = {
-      ...encoded,
+      ...(isStored ? withoutModel(encoded) : encoded),
       originalBytes: original.length,
       fileBytes: file.length,
       tokens: ids.length,
       overlap,
       lanes,
-      embedding: embedding && formatQuantization(embedding),
+      embedding: isStored ? null : embedding && formatQuantization(embedding),
       isStored,
       bits: { header: 8 * HEADER_BYTES, ...(isStored ? storedBitsOf(original) : bits) },
     };
@@ -131,7 +133,8 @@ export async function compress(
 }
 
 /**
- * The original of a compressed file. The engine must have been started, on the header's backend.
+ * The original of a compressed file. The engine must have been started, on the header's backend
+ * and threads.
  *
  * @param model As it compressed the file; null if there is none, which does for stored files.
  * @throws UserError for what is no such file, for one that is damaged or of another model, and for a
@@ -144,7 +147,12 @@ export async function decompress(
 ): Promise<Uint8Array> {
   const header = readHeader(file);
   const payload = file.subarray(HEADER_BYTES);
-  if (header.kind === "stored") return checkOriginal(header, payload.slice());
+  if (header.kind === "stored") {
+    if (isOriginal(header, payload)) return payload.slice();
+    throw new UserError(
+      "expected the original's checksum, found another: the file is damaged; copy it anew",
+    );
+  }
   if (model === null) {
     throw new UserError("expected the model that wrote the file, found none; name it");
   }
@@ -164,12 +172,29 @@ export async function decompress(
   } finally {
     predictor.dispose();
   }
-  return checkOriginal(header, tokenizer.decodeBytes(ids));
+  const bytes = tokenizer.decodeBytes(ids);
+  if (!isOriginal(header, bytes)) throw otherLogits();
+  return bytes;
+}
+
+/** Of a stored file, which no window of the attempt is in. */
+function withoutModel(
+  { bitsByPosition }: Omit<EncodedStream, "payload" | "bits">,
+): Omit<EncodedStream, "payload" | "bits"> {
+  const none = bitsByPosition.map(() => 0);
+  return {
+    windows: 0,
+    rawWindows: 0,
+    modelTokens: 0,
+    modelBits: 0,
+    bitsByPosition: none,
+    countByPosition: none,
+  };
 }
 
 function storedBitsOf(original: Uint8Array): StreamBits {
   const raw = 8 * original.length;
-  return { scales: 0, embeddings: 0, flags: 0, firstTokens: 0, tokens: 0, raw, end: 0 };
+  return { scales: 0, embeddings: 0, flags: 0, firstTokens: 0, tokens: 0, raw, ending: 0 };
 }
 
 function checkVocabulary({ vocabSize }: Tokenizer, config: ModelConfig): void {
@@ -189,7 +214,7 @@ function checkVocabulary({ vocabSize }: Tokenizer, config: ModelConfig): void {
 }
 
 function checkModel(
-  { modelHash, tokenizerHash, backend, contextLength, kind, embedding }: FileHeader,
+  { modelHash, tokenizerHash, backend, threads, contextLength, kind, embedding }: FileHeader,
   { hash, tokenizer, config }: CodecModel,
 ): void {
   if (modelHash !== shortHash(hash)) {
@@ -205,11 +230,10 @@ function checkModel(
       }…; put the run's tokenizer.json back`,
     );
   }
-  const running = runningBackend();
-  if (backend !== running) {
+  if (backend !== runningBackend() || threads !== runningThreads()) {
     throw new UserError(
-      `expected the backend that wrote the file, ${backend}, found ${running}, whose numbers are ` +
-        `rounded otherwise; use --backend ${backend}`,
+      `expected the engine that wrote the file, ${backend} on ${threads} threads, found ` +
+        `${runningBackend()} on ${runningThreads()}, whose numbers are rounded otherwise; start it so`,
     );
   }
   checkReadsTokens(config);
@@ -225,14 +249,13 @@ function checkModel(
   }
 }
 
-function checkOriginal(header: FileHeader, bytes: Uint8Array): Uint8Array {
-  if (bytes.length === header.originalBytes && checksumOf(bytes) === header.checksum) return bytes;
-  throw otherLogits();
+function isOriginal({ originalBytes, checksum }: FileHeader, bytes: Uint8Array): boolean {
+  return bytes.length === originalBytes && checksumOf(bytes) === checksum;
 }
 
 function otherLogits(): UserError {
   return new UserError(
     "expected the original's checksum, found another: the logits here are not those of the machine " +
-      "that wrote the file; decompress it there, with the same release of this library",
+      "that wrote the file; decompress it on one like that, with the same release of this library",
   );
 }

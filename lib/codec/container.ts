@@ -10,7 +10,8 @@
  *     16  8  the tokenizer's
  *     24  4  N, tokens a window
  *     28  4  overlap of windows, tokens
- *     32  4  lanes
+ *     32  2  lanes
+ *     34  2  threads that the logits were computed on
  *     36  8  bytes of the original
  *     44  8  tokens of the original
  *     52  8  SHA-256 of the original, its first bytes
@@ -23,7 +24,7 @@
 
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
-import { type BackendName, BACKENDS } from "../engine/mod.ts";
+import type { BackendName } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
 import { formatQuantization, parseQuantization, type Quantization } from "../qat/mod.ts";
 
@@ -34,10 +35,12 @@ const MAGIC = "KYLc";
 /** Raised with every change after which older files read otherwise. */
 export const FILE_VERSION = 1;
 const KINDS = ["stored", "causal", "augmented"] as const;
+/** By their number in the header; new ones go to the end. */
+const BACKENDS: readonly BackendName[] = ["tensorflow", "webgpu", "wasm", "cpu"];
 const HASH_BYTES = 8;
 
-/** What fits into memory as tokens, four bytes each. */
-const MOST_BYTES = 2 ** 31;
+/** The tokenizer makes one string of a text, and strings are no longer. */
+const MOST_BYTES = 2 ** 29 - 24;
 
 /** Parts of a text that are read at once. */
 export const MOST_LANES = 1024;
@@ -62,6 +65,7 @@ const EMBEDDING_FORMATS = [
 export type FileHeader = Readonly<{
   kind: typeof KINDS[number];
   backend: BackendName;
+  threads: number;
   /** Null for kinds other than `augmented`. */
   embedding: Quantization | null;
   /** Hexadecimal. */
@@ -121,7 +125,8 @@ export function formatFile(header: FileHeader, payload: Uint8Array): Uint8Array<
   file.set(Uint8Array.fromHex(shortHash(header.tokenizerHash)), 16);
   view.setUint32(24, header.contextLength, true);
   view.setUint32(28, header.overlap, true);
-  view.setUint32(32, header.laneCount, true);
+  view.setUint16(32, header.laneCount, true);
+  view.setUint16(34, header.threads, true);
   view.setBigUint64(36, BigInt(header.originalBytes), true);
   view.setBigUint64(44, BigInt(header.tokenCount), true);
   file.set(Uint8Array.fromHex(header.checksum), 52);
@@ -169,7 +174,7 @@ export function readHeader(file: Uint8Array): FileHeader {
   const sizes = {
     contextLength: view.getUint32(24, true),
     overlap: view.getUint32(28, true),
-    laneCount: view.getUint32(32, true),
+    laneCount: view.getUint16(32, true),
     originalBytes: Number(view.getBigUint64(36, true)),
     tokenCount: Number(view.getBigUint64(44, true)),
   };
@@ -178,6 +183,7 @@ export function readHeader(file: Uint8Array): FileHeader {
   return {
     kind,
     backend,
+    threads: view.getUint16(34, true),
     embedding: embedding === "none" ? null : parseQuantization(embedding),
     modelHash: hex(8),
     tokenizerHash: hex(16),

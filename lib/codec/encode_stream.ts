@@ -27,8 +27,11 @@ export type StreamBits = {
   tokens: number;
   /** Tokens coded without the model. */
   raw: number;
-  /** The rest of the last byte. */
-  end: number;
+  /**
+   * What the last byte makes of it, from −8 to 8: the rest of a byte, less what can be left out since
+   * readers see zeros behind the end.
+   */
+  ending: number;
 };
 
 export type EncodedStream = Readonly<{
@@ -73,7 +76,7 @@ export async function encodeStream(
     firstTokens: 0,
     tokens: 0,
     raw: 0,
-    end: 0,
+    ending: 0,
   };
   const write = (part: keyof StreamBits, interval: Interval) => {
     const before = writer.bits();
@@ -145,7 +148,7 @@ export async function encodeStream(
   }
   const written = writer.bits();
   const payload = writer.finish();
-  bits.end = 8 * payload.length - written;
+  bits.ending = 8 * payload.length - written;
   const windows = rounds.flat().length;
   return {
     payload,

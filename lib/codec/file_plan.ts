@@ -2,15 +2,21 @@
 
 import { UserError } from "../errors.ts";
 import { checkReadsTokens, embeddingSize, type ModelConfig, sampleLength } from "../models/mod.ts";
-import { formatQuantization, parseQuantization, type Quantization } from "../qat/mod.ts";
+import {
+  formatQuantization,
+  parseQuantization,
+  type Quantization,
+  storedBits,
+} from "../qat/mod.ts";
 import { checkEmbeddingFormat, MOST_LANES } from "./container.ts";
+import { checkOverlap } from "./layout.ts";
 
 /** What a caller may choose; the decoder reads all of it in the header. */
 export type FileOptions = Readonly<{
   /**
-   * Tokens that a window has from the one before, which cost time but no bits. By default half a
-   * window for causal models and one token for encoder-augmented ones, whose embeddings have to be
-   * paid for by the tokens that are new.
+   * Tokens that a window has from the one before: it costs time to read them, and bits only where
+   * there are embeddings, one for fewer new tokens. By default half a window for causal models and
+   * one token for encoder-augmented ones.
    */
   overlap?: number | undefined;
   /** Parts of the text that are read at once; by default up to 64, each of many windows. */
@@ -55,7 +61,11 @@ export function planFile(
       }; leave it out`,
     );
   }
-  if (embedding !== undefined) checkEmbeddingFormat(embedding);
+  if (embedding !== undefined) {
+    checkEmbeddingFormat(embedding);
+    storedBits(P, embedding);
+  }
+  if (overlap !== undefined) checkOverlap(overlap, N);
   if (lanes !== undefined && !(Number.isInteger(lanes) && lanes >= 1 && lanes <= MOST_LANES)) {
     throw new UserError(`lanes: expected 1 … ${MOST_LANES}, found ${lanes}`);
   }

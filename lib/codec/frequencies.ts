@@ -4,7 +4,7 @@
  *     p = softmax(logits) in float64;   f_i = 1 + ⌊p_i (2²⁶ − V)⌋;   the rest to the likeliest
  *
  * Every token keeps a frequency of at least one, so that every text can be written: none costs more
- * than 26 bits. Against −log₂ p this costs at most about V / 2²⁶ of a nat a token: 8·10⁻⁶ for 512
+ * than 26 bits, which saves bits where a model was surer than that and wrong. Otherwise, against −log₂ p this costs at most about V / 2²⁶ of a nat a token: 8·10⁻⁶ for 512
  * entries, 1.2·10⁻⁴ for the paper's 8,000.
  */
 
@@ -15,8 +15,8 @@ import { type Interval, TOTAL_BITS } from "./range_coder.ts";
 /** Of all frequencies together. */
 export const TOTAL = 2 ** TOTAL_BITS;
 
-/** The largest vocabulary for which frequencies are fine enough. */
-export const LARGEST_VOCABULARY = 2 ** 18;
+/** The largest vocabulary for which frequencies are fine enough: 0.001 nats a token. */
+export const LARGEST_VOCABULARY = 2 ** 16;
 
 export type Frequencies = Readonly<{
   /** Added up, V + 1 numbers: token i lies at [at i, at i + 1); the last is {@linkcode TOTAL}. */

@@ -69,17 +69,20 @@ function nextWindow(
   return { lane, start, known, end: Math.min(start + contextLength, laneEnd) };
 }
 
+/** @throws UserError for an overlap that leaves nothing to code. */
+export function checkOverlap(overlap: number, contextLength: number): void {
+  if (Number.isInteger(overlap) && overlap >= 0 && overlap < contextLength) return;
+  throw new UserError(
+    `overlap: expected 0 … ${contextLength - 1} tokens, less than the model's context, ` +
+      `found ${overlap}`,
+  );
+}
+
 function checkSizes({ tokenCount, laneCount, contextLength, overlap }: LayoutSizes): void {
-  if (!Number.isInteger(overlap) || overlap < 0 || overlap >= contextLength) {
-    throw new UserError(
-      `overlap: expected 0 … ${contextLength - 1} tokens, less than the model's context, ` +
-        `found ${overlap}`,
-    );
-  }
-  if (!Number.isInteger(laneCount) || laneCount < 1 || laneCount > Math.max(1, tokenCount)) {
-    throw new UserError(
-      `lanes: expected 1 … ${Math.max(1, tokenCount)}, no more than there are tokens, ` +
-        `found ${laneCount}`,
-    );
-  }
+  checkOverlap(overlap, contextLength);
+  if (Number.isInteger(laneCount) && laneCount >= 1 && laneCount <= Math.max(1, tokenCount)) return;
+  throw new UserError(
+    `lanes: expected 1 … ${Math.max(1, tokenCount)}, no more than there are tokens, ` +
+      `found ${laneCount}`,
+  );
 }

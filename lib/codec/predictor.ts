@@ -1,7 +1,8 @@
 /**
  * A model as both sides of a file use it: one compiled function that reads a token of every lane and
  * gives the logits of the next ones. Encoder and decoder call it with the same tokens in the same
- * order and shapes, so that their logits are equal to the bit on one machine and backend.
+ * order and shapes, so that their logits are equal to the bit on one kind of machine and backend with
+ * as many threads.
  *
  * Legend: L lanes, N tokens a window, V vocabulary, P embedding size.
  */

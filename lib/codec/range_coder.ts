@@ -10,7 +10,7 @@
  * ⌊·⌋ cuts off belongs to the last symbol, so that nothing of the interval is lost.
  *
  * Overhead: with totals of at most 2²⁶ a symbol costs at most 2⁻¹⁴ nats more than −ln(size/total), on
- * average far less, and the end of the file at most 6 bytes.
+ * average far less, and the end of the file at most one byte.
  */
 
 import { UserError } from "../errors.ts";

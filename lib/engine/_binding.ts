@@ -87,11 +87,15 @@ export class TensorFlowBinding {
   #functionCount = 0;
   #trace: Trace | null = null;
 
-  constructor(libraryPath: string) {
+  /** @param threads That share an operation. */
+  constructor(libraryPath: string, readonly threads: number) {
     this.#c = openTensorFlow(libraryPath);
     this.#status = this.#c.TF_NewStatus()!;
     this.TF_Version = readCString(this.#c.TF_Version());
     const options = this.#c.TFE_NewContextOptions();
+    const config = threadsConfig(threads);
+    this.#c.TFE_ContextOptionsSetConfig(options, config, BigInt(config.length), this.#status);
+    this.#check("setting TensorFlow's threads");
     this.#context = this.#c.TFE_NewContext(options, this.#status)!;
     this.#check("creating TensorFlow's context");
     this.#c.TFE_DeleteContextOptions(options);
@@ -536,4 +540,12 @@ function writeElements(
     : new Uint8Array(target);
   if (ArrayBuffer.isView(data)) view.set(data as unknown as ArrayLike<number>);
   else for (let i = 0; i < count; i++) view[i] = Number(data[i]);
+}
+
+/** TensorFlow's ConfigProto with `intra_op_parallelism_threads`, its field 2, alone. */
+function threadsConfig(threads: number): Uint8Array<ArrayBuffer> {
+  const bytes = [2 << 3];
+  let rest = threads;
+  for (; rest > 0x7f; rest >>= 7) bytes.push(rest & 0x7f | 0x80);
+  return Uint8Array.of(...bytes, rest);
 }

@@ -15,6 +15,7 @@ const SYMBOLS = {
   TF_Message: { parameters: [P], result: P },
 
   TFE_NewContextOptions: { parameters: [], result: P },
+  TFE_ContextOptionsSetConfig: { parameters: [P, B, "usize", P], result: "void" },
   TFE_DeleteContextOptions: { parameters: [P], result: "void" },
   TFE_NewContext: { parameters: [P, P], result: P },
   TFE_ContextListDevices: { parameters: [P, P], result: P },

@@ -52,15 +52,17 @@ export function activeTensorFlow(): TensorFlowBackend | null {
 }
 
 /**
- * Loads the library at `libraryPath` and registers the backend and its kernels with TensorFlow.js.
+ * Loads the library at `libraryPath` and registers the backend and its kernels with TensorFlow.js;
+ * what has been registered stays.
  *
+ * @param threads That share an operation.
  * @throws What the dynamic loader or TensorFlow says, when the library cannot be used.
  */
-export function registerTensorFlow(libraryPath: string): TensorFlowBackend {
+export function registerTensorFlow(libraryPath: string, threads: number): TensorFlowBackend {
   if (backend !== null) return backend;
   // Level 3 leaves fatal messages: whatever fails is reported through a status anyway.
   Deno.env.set("TF_CPP_MIN_LOG_LEVEL", Deno.env.get("TF_CPP_MIN_LOG_LEVEL") ?? "3");
-  const binding = withQuietStandardError(() => new TensorFlowBinding(libraryPath));
+  const binding = withQuietStandardError(() => new TensorFlowBinding(libraryPath, threads));
 
   // tfjs-node 4.22 still calls two functions that node:util no longer has.
   const legacy = util as unknown as Record<string, unknown>;

@@ -3,7 +3,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { UserError } from "../errors.ts";
 import { findTensorFlowLibrary, LIBRARY_VARIABLE } from "./_library.ts";
-import { registerTensorFlow, TENSORFLOW } from "./_tensorflow.ts";
+import { activeTensorFlow, registerTensorFlow, TENSORFLOW } from "./_tensorflow.ts";
 
 /** In order of preference; `cpu` (plain JavaScript) is for tests and is never chosen by itself. */
 export const BACKENDS = [TENSORFLOW, "webgpu", "wasm", "cpu"] as const;
@@ -18,15 +18,23 @@ export type EngineStatus = Readonly<{
   reason: string;
   /** What the tensors live on, e.g. `CPU`, `GPU (/device:GPU:0)`, `WebAssembly SIMD`. */
   device: string;
+  /** Threads that share an operation: the last bits of sums depend on their number. */
+  threads: number;
   /** TensorFlow's version and library file, when that backend runs. */
   tensorflow: Readonly<{ version: string; library: string }> | null;
   /** The backends that were tried before, and what stopped each. */
   unavailable: readonly Readonly<{ backend: BackendName; reason: string }>[];
 }>;
 
-type Start = Pick<EngineStatus, "device" | "tensorflow">;
+type Start = Pick<EngineStatus, "device" | "threads" | "tensorflow">;
 
-const STARTERS: Readonly<Record<BackendName, () => Promise<Start>>> = {
+/** TensorFlow's own variable for the number of threads that share an operation. */
+const THREADS_VARIABLE = "TF_NUM_INTRAOP_THREADS";
+
+/** More than any machine has, and still a number that a file's header holds. */
+const MOST_THREADS = 65_535;
+
+const STARTERS: Readonly<Record<BackendName, (threads?: number) => Promise<Start>>> = {
   tensorflow: startTensorFlow,
   webgpu: startWebGpu,
   wasm: startWasm,
@@ -59,19 +67,37 @@ export function runningBackend(): BackendName {
   return name;
 }
 
+/** The threads of the running backend, see {@linkcode EngineStatus}. */
+export function runningThreads(): number {
+  return activeTensorFlow()?.binding.threads ?? 1;
+}
+
 /**
  * Starts the engine: the forced backend, or the first of tensorflow, webgpu (hardware adapters
  * only) and wasm that works. Later calls return the running engine and must not ask for another.
  *
  * @param options.backend Forces a backend, before the environment variable `KYL_BACKEND`.
+ * @param options.threads Of TensorFlow; by default as many as there are processors, or as
+ *   `TF_NUM_INTRAOP_THREADS` says. Other backends have one.
  * @param options.log Receives one line with the choice and its reason; standard error by default.
  * @throws UserError when a forced backend is unknown or unavailable, saying how to get it.
  */
 export async function initEngine(
-  options: { backend?: BackendName | undefined; log?: (line: string) => void } = {},
+  options: {
+    backend?: BackendName | undefined;
+    threads?: number | undefined;
+    log?: (line: string) => void;
+  } = {},
 ): Promise<EngineStatus> {
   const forced = options.backend ?? forcedByEnvironment();
+  const { threads } = options;
   if (started !== null) {
+    if (threads !== undefined && threads !== started.threads) {
+      throw new UserError(
+        `the engine already runs on ${started.threads} threads, so ${threads} cannot be used in ` +
+          "this process; restart it",
+      );
+    }
     if (forced !== undefined && forced !== started.backend) {
       throw new UserError(
         `the engine already runs on ${started.backend}, so ${forced} cannot be used in this process; restart it`,
@@ -86,7 +112,7 @@ export async function initEngine(
   const candidates = forced === undefined ? BACKENDS.filter((name) => name !== "cpu") : [forced];
   for (const backend of candidates) {
     try {
-      const start = await startBackend(backend);
+      const start = await startBackend(backend, threads);
       const reason = forced !== undefined
         ? `forced by ${options.backend === undefined ? BACKEND_VARIABLE : "an option"}`
         : unavailable.length === 0
@@ -110,9 +136,9 @@ export async function initEngine(
  * Makes `backend` the running one, whatever ran before. Not part of the public surface: tests
  * compare several backends in one process; everything else calls {@linkcode initEngine} once.
  */
-export function startBackend(backend: BackendName): Promise<Start> {
+export function startBackend(backend: BackendName, threads?: number): Promise<Start> {
   tf.enableProdMode(); // also silences the advice to install tfjs-node
-  return STARTERS[backend]();
+  return STARTERS[backend](threads);
 }
 
 /** One line: the backend, its device and why it was chosen. */
@@ -126,7 +152,18 @@ function forcedByEnvironment(): BackendName | undefined {
   return name === undefined || name === "" ? undefined : name as BackendName;
 }
 
-async function startTensorFlow(): Promise<Start> {
+/** @throws UserError when the environment's number of threads is none. */
+function threadsByEnvironment(): number {
+  const value = Deno.env.get(THREADS_VARIABLE);
+  if (!value || value === "0") return navigator.hardwareConcurrency;
+  const threads = Number(value);
+  if (Number.isInteger(threads) && threads >= 1 && threads <= MOST_THREADS) return threads;
+  throw new UserError(
+    `${THREADS_VARIABLE}: expected 1 … ${MOST_THREADS} threads, found "${value}"; correct or unset it`,
+  );
+}
+
+async function startTensorFlow(threads = threadsByEnvironment()): Promise<Start> {
   const variable = Deno.env.get(LIBRARY_VARIABLE);
   const { path, searched } = findTensorFlowLibrary({ variable });
   if (path === null && variable) {
@@ -137,7 +174,7 @@ async function startTensorFlow(): Promise<Start> {
   if (path === null) throw new Error(`libtensorflow not found in ${searched.join(", ")}`);
   let binding;
   try {
-    ({ binding } = registerTensorFlow(path));
+    ({ binding } = registerTensorFlow(path, threads));
   } catch (error) {
     if (!variable) throw error;
     throw new UserError(
@@ -150,6 +187,7 @@ async function startTensorFlow(): Promise<Start> {
   const gpu = binding.devices.find((device) => device.type === "GPU");
   return {
     device: gpu === undefined ? "CPU" : `GPU (${gpu.name})`,
+    threads: binding.threads,
     tensorflow: { version: binding.TF_Version, library: path },
   };
 }
@@ -163,18 +201,18 @@ async function startWebGpu(): Promise<Start> {
   }
   await import("@tensorflow/tfjs-backend-webgpu");
   await use("webgpu");
-  return { device: info.description || "GPU", tensorflow: null };
+  return { device: info.description || "GPU", threads: 1, tensorflow: null };
 }
 
 async function startWasm(): Promise<Start> {
   await import("@tensorflow/tfjs-backend-wasm");
   await use("wasm");
-  return { device: "WebAssembly", tensorflow: null };
+  return { device: "WebAssembly", threads: 1, tensorflow: null };
 }
 
 async function startCpu(): Promise<Start> {
   await use("cpu");
-  return { device: "JavaScript", tensorflow: null };
+  return { device: "JavaScript", threads: 1, tensorflow: null };
 }
 
 async function use(name: BackendName): Promise<void> {

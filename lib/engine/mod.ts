@@ -9,6 +9,7 @@ export {
   engineStatus,
   initEngine,
   runningBackend,
+  runningThreads,
 } from "./backend.ts";
 export { EngineError } from "./_binding.ts";
 export { type Compiler, jit, type JitOptions, type Jitted } from "./jit.ts";

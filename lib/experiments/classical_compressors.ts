@@ -106,6 +106,8 @@ export const CLASSICAL_PROGRAMS: readonly string[] = [
 ];
 
 export type ClassicalOptions = Readonly<{
+  /** By their names; all by default. */
+  only?: readonly string[] | undefined;
   /** Aborting it ends the work with the signal's reason. */
   signal?: AbortSignal | undefined;
   /** Before each compressor: how many have been run. */
@@ -121,16 +123,17 @@ export type ClassicalOptions = Readonly<{
  */
 export async function classicalCompressors(
   original: Uint8Array,
-  { signal, onProgress }: ClassicalOptions = {},
+  { only, signal, onProgress }: ClassicalOptions = {},
 ): Promise<ClassicalResults> {
+  const compressors = COMPRESSORS.filter(({ name }) => only?.includes(name) ?? true);
   const records: ClassicalRecord[] = [];
   const absent: AbsentCompressor[] = [];
   const folder = await Deno.makeTempDir({ prefix: "compressors-" });
   try {
     await Deno.writeFile(join(folder, ORIGINAL), original);
-    for (const [done, compressor] of COMPRESSORS.entries()) {
+    for (const [done, compressor] of compressors.entries()) {
       const { name, debianPackage } = compressor;
-      await onProgress?.({ name, done, total: COMPRESSORS.length });
+      await onProgress?.({ name, done, total: compressors.length });
       const found = await findProgram(compressor, { folder, signal });
       if (found === null) absent.push({ name, debianPackage });
       else records.push(await measure(compressor, found, original, { folder, signal }));

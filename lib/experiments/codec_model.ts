@@ -1,7 +1,6 @@
 /** A finished run as a codec's model, and the file that it makes of a text. */
 
 import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import {
@@ -13,12 +12,13 @@ import {
   type FileOptions,
 } from "../codec/mod.ts";
 import { UserError } from "../errors.ts";
+import { decodingParameterCount } from "../models/mod.ts";
 import { findRun, type FoundRun, loadFoundRun } from "./load_run.ts";
 import { PROJECT_FOLDERS } from "./notebook.ts";
-import { type StoreFolders, TOKENIZER, weightsPath } from "./run_store.ts";
+import { type StoreFolders, TOKENIZER } from "./run_store.ts";
 import { timed } from "./timed.ts";
 import { weightsHash } from "./weights.ts";
-
+import { codecHash } from "./weights_hash.ts";
 
 export type LoadedCodecModel =
   & CodecModel
@@ -26,8 +26,8 @@ export type LoadedCodecModel =
     /** The run's. */
     id: string;
     /**
-     * What a reader of its files must have besides them, as it lies in the run's folder: the weights
-     * (`model.safetensors`, float32) and `tokenizer.json`.
+     * What a reader of its files must have besides them: the weights in float32, without those of an
+     * encoder, whose embeddings are in the file, and `tokenizer.json`.
      */
     modelBytes: number;
   }>;
@@ -47,19 +47,14 @@ export async function loadCodecModel(
   const { folder } = found;
   const [id, runs] = [basename(folder), dirname(folder)];
   const { model: { config, params }, tokenizer } = await loadFoundRun(found);
-  const sizes = [weightsPath({ runs }, id), join(folder, TOKENIZER)].map(async (path) =>
-    (await stat(path)).size
-  );
+  const { size: tokenizerBytes } = await stat(join(folder, TOKENIZER));
   return {
     id,
     config,
     params,
     tokenizer,
-    hash: createHash("sha256")
-      .update(await weightsHash({ runs }, { id }))
-      .update(JSON.stringify(config))
-      .digest("hex"),
-    modelBytes: (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0),
+    hash: codecHash(await weightsHash({ runs }, { id }), config),
+    modelBytes: 4 * decodingParameterCount(config) + tokenizerBytes,
   };
 }
 

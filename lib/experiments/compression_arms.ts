@@ -23,10 +23,15 @@ export function compressionFamily(part: CompressionPart, family: Family): string
 
 /**
  * How much of a window is known from the one before: nothing, as models are trained and the paper
- * counts; one token, so that no token is a first one; half a window.
+ * counts; one token, so that no token is a first one; an eighth, and half of a window.
  */
 export function overlapsOf({ data: { contextLength } }: CompressionTraining) {
-  return { none: 0, one: 1, half: Math.floor(contextLength / 2) } as const;
+  return {
+    none: 0,
+    one: 1,
+    eighth: Math.floor(contextLength / 8),
+    half: Math.floor(contextLength / 2),
+  } as const;
 }
 
 /** What a part's models compress. */
@@ -76,7 +81,7 @@ function familyArms(preset: CompressionPreset, part: CompressionPart, family: Fa
     arm(CLM, models.causal, [...everyOverlap(), { text: random, overlap: overlaps.half }]),
     arm(eemArm(embeddingSize), models.augmented, [
       ...everyOverlap(main),
-      ...others.map((embedding) => inWindows(overlaps.one, embedding)),
+      ...others.map((embedding) => inWindows(overlaps.none, embedding)),
       { text: random, overlap: overlaps.one, embedding: main! },
     ]),
   ];

@@ -3,6 +3,7 @@
 import type { BarRow, CurveRow } from "../figures/mod.ts";
 import { mean } from "../measure/mod.ts";
 import { valueOverSeeds } from "./arm_summary.ts";
+import type { ClassicalRecord } from "./classical_compressors.ts";
 import type { CompressionPart } from "./compression_arms.ts";
 import type { CompressionPreset } from "./compression_presets.ts";
 import type { CompressedFileRecord } from "./compression_records.ts";
@@ -18,9 +19,6 @@ import type { RunResult } from "./run.ts";
 
 const KINDS = ["clm", "eem"] as const;
 
-/** What stands for compressors without a model. */
-const CLASSICAL = "no model";
-
 /**
  * Bits per byte of a part's text under every compressor and model, each model with the overlap that
  * suits it best, the shortest files last.
@@ -29,7 +27,7 @@ export function compressorBars(
   results: readonly RunResult[],
   preset: CompressionPreset,
   part: CompressionPart,
-  { records, originalBytes }: ClassicalPart,
+  { records, primed, originalBytes }: ClassicalPart,
 ): BarRow[] {
   const pairs = modelPairs(results, preset).filter((pair) => pair.part === part);
   const models = pairs.flatMap((pair) =>
@@ -42,11 +40,16 @@ export function compressorBars(
       };
     })
   );
-  const others = records.map(({ name, bytes }): BarRow => ({
-    group: name,
-    arm: CLASSICAL,
-    value: 8 * bytes / originalBytes,
-  }));
+  const bars = (records: readonly ClassicalRecord[], arm: string, after = "") =>
+    records.map(({ name, bytes }): BarRow => ({
+      group: `${name}${after}`,
+      arm,
+      value: 8 * bytes / originalBytes,
+    }));
+  const others = [
+    ...bars(records, "no model"),
+    ...bars(primed, "no model, training text read before", ", primed"),
+  ];
   return [...others, ...models].sort((a, b) => b.value - a.value);
 }
 
@@ -54,6 +57,7 @@ export function compressorBars(
 export const OVERLAP_NAMES: Readonly<Record<Overlap, string>> = {
   none: "no overlap",
   one: "one token overlaps",
+  eighth: "an eighth of a window overlaps",
   half: "half a window overlaps",
 };
 
@@ -80,7 +84,7 @@ const PARTS: Readonly<Record<string, (bits: Bits) => number>> = {
   "tokens": ({ tokens, raw }) => tokens + raw,
   "first tokens of windows": ({ firstTokens }) => firstTokens,
   "embeddings, scales": ({ embeddings, scales }) => embeddings + scales,
-  "header, flags, rest": ({ header, flags, end }) => header + flags + end,
+  "header, flags, ending": ({ header, flags, ending }) => header + flags + ending,
 };
 
 /** Mean bits of a token by its position in the window, windows without overlap. */

@@ -1,22 +1,20 @@
 /** Files that a trained run makes of texts: real bytes, decoded again, and what they are for. */
 
-import { createHash } from "node:crypto";
 import {
   type CodecModel,
   compress,
   type CompressionReport,
   decompress,
-  layoutRounds,
   planFile,
 } from "../codec/mod.ts";
 import { UserError } from "../errors.ts";
 import { type PredictedFile, predictFile } from "../measure/mod.ts";
-import { type Model, sampleLength } from "../models/mod.ts";
+import type { Model } from "../models/mod.ts";
 import { parseQuantization } from "../qat/mod.ts";
 import { createRandom } from "../random.ts";
-import { loadCorpus } from "../text/mod.ts";
-import { timed } from "./timed.ts";
-import type { DataSpec, PreparedData } from "./data.ts";
+import { type Corpus, loadCorpus } from "../text/mod.ts";
+import { codecHash, hashWeights } from "./weights_hash.ts";
+import type { CorpusData, DataSpec, PreparedData } from "./data.ts";
 import type { CompressedFileSpec, CompressedText, RunSpec } from "./run_spec.ts";
 
 export type CompressedFileRecord =
@@ -25,12 +23,10 @@ export type CompressedFileRecord =
     what: "compressed file";
     /** The text's name. */
     text: string;
-    /** By the losses alone; null where the file, or a part of it, was written without the model. */
+    /** By the losses alone; null of a file that was stored as it was. */
     predicted: PredictedFile | null;
     /** The file decoded to the original, bit for bit; another outcome is an error. */
     isDecoded: true;
-    encodeSeconds: number;
-    decodeSeconds: number;
   }>
   & CompressionReport;
 
@@ -56,15 +52,27 @@ export async function compressedBytes(
         "made sequences",
     );
   }
-  const { textField } = data;
-  const { heldOut } = await loadCorpus(data.corpus, textField === undefined ? {} : { textField });
+  const { heldOut } = await corpusOf(data);
   const { heldOutDocuments: count } = text;
   if (!Number.isInteger(count) || count < 1 || count > heldOut.length) {
     throw new UserError(
       `${text.name}: expected 1 … ${heldOut.length} held-out documents, found ${count}`,
     );
   }
-  return new TextEncoder().encode(heldOut.slice(-count).map(({ text }) => text).join("\n\n"));
+  return bytesOf(heldOut.slice(-count));
+}
+
+/** All that the models of a corpus are trained on, with a blank line between two documents. */
+export async function trainingBytes(data: CorpusData): Promise<Uint8Array<ArrayBuffer>> {
+  return bytesOf((await corpusOf(data)).train);
+}
+
+async function corpusOf({ corpus, textField }: CorpusData): Promise<Corpus> {
+  return await loadCorpus(corpus, textField === undefined ? {} : { textField });
+}
+
+function bytesOf(documents: Corpus["train"]): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(documents.map(({ text }) => text).join("\n\n"));
 }
 
 /**
@@ -74,31 +82,39 @@ export async function compressedBytes(
  */
 export async function checkCompression({ compression, data, training }: RunSpec): Promise<void> {
   const { files = [] } = compression ?? {};
-  const contextLength = sampleLength(training.model);
-  for (const file of files) {
-    planFile(training.model, 1, fileOptions(file));
-    layoutRounds({ tokenCount: 1, laneCount: 1, contextLength, overlap: file.overlap });
-  }
+  for (const file of files) planFile(training.model, 1, fileOptions(file));
   const texts = new Map(files.map(({ text }) => [text.name, text]));
   for (const text of texts.values()) await compressedBytes(text, data);
 }
+
+export type MeasureCompressionOptions = Readonly<{
+  /** Aborting it ends the work with the signal's reason. */
+  signal?: AbortSignal | undefined;
+  /** Receives a line before files are made. */
+  log?: ((line: string) => void) | undefined;
+}>;
 
 /** What `compression` of the run's specification asks for; nothing without it. */
 export async function measureCompression(
   params: Model,
   weights: Uint8Array,
   { tokenizer }: PreparedData,
-  { compression, data, training }: RunSpec,
+  { compression, data, training, family, arm }: RunSpec,
+  { signal, log }: MeasureCompressionOptions = {},
 ): Promise<CompressedFileRecord[]> {
+  const { files = [] } = compression ?? {};
+  if (files.length === 0) return [];
+  log?.(`${family} ${arm}, seed ${training.seed}: making ${files.length} files`);
+  const { model: config, batchSize } = training;
+  const hash = codecHash(hashWeights(weights), config);
+  const model: CodecModel = { config, params, tokenizer: tokenizer!, hash };
+  const texts = new Map<string, Uint8Array>();
   const records: CompressedFileRecord[] = [];
-  for (const file of compression?.files ?? []) {
-    const model: CodecModel = {
-      config: training.model,
-      params,
-      tokenizer: tokenizer!,
-      hash: createHash("sha256").update(weights).digest("hex"),
-    };
-    records.push(await measureFile(model, await compressedBytes(file.text, data), file, training));
+  for (const file of files) {
+    const { name } = file.text;
+    const original = texts.get(name) ?? await compressedBytes(file.text, data);
+    texts.set(name, original);
+    records.push(await measureFile(model, original, file, { batchSize, signal }));
   }
   return records;
 }
@@ -106,27 +122,20 @@ export async function measureCompression(
 async function measureFile(
   model: CodecModel,
   original: Uint8Array,
-  file: CompressedFileSpec,
-  { batchSize }: RunSpec["training"],
+  spec: CompressedFileSpec,
+  { batchSize, signal }: Readonly<{ batchSize: number; signal: AbortSignal | undefined }>,
 ): Promise<CompressedFileRecord> {
-  const options = fileOptions(file);
-  const encoded = await timed(() => compress(model, original, options));
+  const options = fileOptions(spec);
+  const { file, report } = await compress(model, original, { ...options, signal });
   // It throws unless the original comes out.
-  const decoded = await timed(() => decompress(model, encoded.value.file));
-  const { report } = encoded.value;
-  const { config, params, tokenizer } = model;
-  const isWhole = !report.isStored && report.rawWindows === 0;
-  const ids = tokenizer.encodeBytes(original);
-  const predicted = isWhole
-    ? await predictFile({ config, params }, ids, planFile(config, ids.length, options), {
-      padId: tokenizer.padId,
-      batchSize,
-    })
-    : null;
+  await decompress(model, file, { signal });
+  const ids = model.tokenizer.encodeBytes(original);
+  const plan = planFile(model.config, ids.length, options);
+  const predicted = report.isStored ? null : await predictFile(model, ids, plan, { batchSize });
   return {
     type: "measurement",
     what: "compressed file",
-    text: file.text.name,
+    text: spec.text.name,
     ...report,
     bits: shortened(report.bits),
     modelBits: short(report.modelBits),
@@ -134,8 +143,6 @@ async function measureFile(
     predicted: predicted &&
       { bits: shortened(predicted.bits), fileBytes: short(predicted.fileBytes) },
     isDecoded: true,
-    encodeSeconds: short(encoded.seconds),
-    decodeSeconds: short(decoded.seconds),
   };
 }
 

@@ -1,10 +1,15 @@
 /** What notebook 08 compares: sizes of real files, in bits per byte of the original, seed by seed. */
 
+import { Buffer } from "node:buffer";
 import { bitsPerByte, bpbOfEem, mean, overContext } from "../measure/mod.ts";
 import { parseQuantization, storedBits } from "../qat/mod.ts";
 import { type ArmSummary, findArm, summarizeArms } from "./arm_summary.ts";
 import { CLM, eemArm, type Family } from "./baseline_arms.ts";
-import { classicalCompressors, type ClassicalResults } from "./classical_compressors.ts";
+import {
+  classicalCompressors,
+  type ClassicalRecord,
+  type ClassicalResults,
+} from "./classical_compressors.ts";
 import {
   COMPRESSION_PARTS,
   compressionFamilies,
@@ -14,7 +19,11 @@ import {
   textOf,
 } from "./compression_arms.ts";
 import type { CompressionPreset } from "./compression_presets.ts";
-import { compressedBytes, type CompressedFileRecord } from "./compression_records.ts";
+import {
+  compressedBytes,
+  type CompressedFileRecord,
+  trainingBytes,
+} from "./compression_records.ts";
 import type { RunResult } from "./run.ts";
 
 /** One of an arm's files; the embedding's format is null for causal models. */
@@ -30,10 +39,12 @@ export function filesOf(
   { text, overlap, embedding }: FileQuery,
 ): CompressedFileRecord[] {
   return runs.map((run) => {
-    const found = compressedFiles(run).find((file) =>
-      file.text === text && file.overlap === overlap &&
-      (file.isStored || file.embedding === embedding)
+    const files = compressedFiles(run).filter((file) =>
+      file.text === text && file.overlap === overlap
     );
+    // A stored file is the same whatever the embedding was to be.
+    const found = files.find((file) => !file.isStored && file.embedding === embedding) ??
+      files.find(({ isStored }) => isStored);
     if (found !== undefined) return found;
     throw new RangeError(`no file of ${text} by ${run.config.id} with overlap ${overlap}`);
   });
@@ -49,6 +60,11 @@ export function compressedFiles({ records }: Pick<RunResult, "records">): Compre
 /** Bits per byte of the original, everything in the file counted. */
 export function fileBpb({ fileBytes, originalBytes }: CompressedFileRecord): number {
   return 8 * fileBytes / originalBytes;
+}
+
+/** What the tokens of a file take, those without the model included. */
+export function tokenBits({ bits }: CompressedFileRecord): number {
+  return bits.tokens + bits.raw;
 }
 
 /** The two kinds of model of a part and an architecture. */
@@ -88,13 +104,15 @@ export function pairFiles(
   };
 }
 
-/** The overlap that makes an arm's files shortest, on the mean over seeds. */
+export const OVERLAPS: readonly Overlap[] = ["none", "one", "eighth", "half"];
+
+/** The overlap of these four that makes an arm's files shortest, on the mean over seeds. */
 export function bestFiles(
   preset: CompressionPreset,
   pair: ModelPair,
   kind: "clm" | "eem",
 ): Readonly<{ overlap: Overlap; files: CompressedFileRecord[] }> {
-  const tried = (["none", "one", "half"] as const).map((overlap) => ({
+  const tried = OVERLAPS.map((overlap) => ({
     overlap,
     files: pairFiles(preset, pair, overlap)[kind],
   }));
@@ -130,22 +148,47 @@ export function paperBpb(file: CompressedFileRecord, arm: ArmSummary): number {
   });
 }
 
-/** How much longer the file is than its losses say, as a share. */
+/** How much longer the file is than its losses say, as a share; shorter if below 0. */
 export function predictionGap({ fileBytes, predicted, text }: CompressedFileRecord): number {
   if (predicted === null) throw new RangeError(`no prediction of the file of ${text}`);
   return fileBytes / predicted.fileBytes - 1;
 }
 
 /** What compressors without a model make of a part's text. */
-export type ClassicalPart = ClassicalResults & Readonly<{ originalBytes: number }>;
+export type ClassicalPart =
+  & ClassicalResults
+  & Readonly<{
+    originalBytes: number;
+    /**
+     * What the text adds to the training text, some compressors having read that: a control, since
+     * models have read it, too.
+     */
+    primed: readonly ClassicalRecord[];
+  }>;
+
+/** Compressors that remember as much as the training text is. */
+const WITH_MEMORY = ["xz -9e", "7-Zip PPMd o=10"];
 
 /** Runs the compressors that are on this machine on the text of each part. */
 export async function classicalParts(
   preset: CompressionPreset,
 ): Promise<Readonly<Record<CompressionPart, ClassicalPart>>> {
-  const run = async (part: CompressionPart) => {
-    const original = await compressedBytes(textOf(preset[part]), preset[part].data);
-    return { ...await classicalCompressors(original), originalBytes: original.length };
+  const run = async (part: CompressionPart): Promise<ClassicalPart> => {
+    const { data } = preset[part];
+    const original = await compressedBytes(textOf(preset[part]), data);
+    const results = await classicalCompressors(original);
+    const primed = preset.primed ? await primedRecords(await trainingBytes(data), original) : [];
+    return { ...results, primed, originalBytes: original.length };
   };
   return { prose: await run("prose"), code: await run("code") };
+}
+
+async function primedRecords(prime: Uint8Array, original: Uint8Array): Promise<ClassicalRecord[]> {
+  const only = WITH_MEMORY;
+  const alone = await classicalCompressors(prime, { only });
+  const both = await classicalCompressors(Buffer.concat([prime, original]), { only });
+  return both.records.map((record, index) => ({
+    ...record,
+    bytes: record.bytes - alone.records[index]!.bytes,
+  }));
 }

@@ -226,7 +226,7 @@ async function trainRun(
   prepared: PreparedData,
   id: string,
   programs: Programs,
-  { folders, cacheFolder, fresh = false, signal, checkpointSeconds = 30, onRecord }:
+  { folders, cacheFolder, fresh = false, signal, checkpointSeconds = 30, onRecord, log }:
     TrainRunOptions,
 ): Promise<StoredRun> {
   const backend = engineStatus()?.backend;
@@ -275,6 +275,7 @@ async function trainRun(
       const estimated = { config, params, padId: data.padId };
       const { meanValue } = needed;
       const weights = await formatWeights(session);
+      const checkpointPath = run.checkpointPath();
       const measured = [
         ...measureSource(prepared),
         ...meanValue === null || needsValues(config)
@@ -283,7 +284,11 @@ async function trainRun(
         ...await measureFullWindows(programs.evaluator, params, data, batchSize),
         ...await measureEmbedding(config, params, data, { batchSize, quantizedBits }),
         ...await measureRounding(estimated, data, spec),
-        ...await measureCompression(params, weights, prepared, spec),
+        ...await measureCompression(params, weights, prepared, spec, { signal, log })
+          .catch((error) => {
+            if (!signal?.aborted) throw error;
+            throw interruption(spec, record.step, "stopped", checkpointPath);
+          }),
         ...await measureTokens(spec, estimated, { ...prepared, ...needed, heldOut: data.heldOut }),
       ];
       const tokenizer = prepared.tokenizer && formatTokenizer(prepared.tokenizer);

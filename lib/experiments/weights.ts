@@ -1,6 +1,5 @@
 /** The trained model of a stored run. */
 
-import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { disposeTree } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
@@ -16,6 +15,7 @@ import {
 import { createRandom } from "../random.ts";
 import { parseSafetensors, restoreTree } from "../train/mod.ts";
 import { type RunConfig, type StoreFolders, weightsPath } from "./run_store.ts";
+import { hashWeights } from "./weights_hash.ts";
 
 /**
  * Loads a finished run's parameters; dispose them with `disposeTree`.
@@ -46,7 +46,7 @@ export async function weightsHash(
   folders: Pick<StoreFolders, "runs">,
   { id }: Pick<RunConfig, "id">,
 ): Promise<string> {
-  return createHash("sha256").update(await readWeights(weightsPath(folders, id))).digest("hex");
+  return hashWeights(await readWeights(weightsPath(folders, id)));
 }
 
 async function readWeights(path: string): Promise<Uint8Array> {

@@ -19,6 +19,17 @@ export function parameterCount(config: ModelConfig): number {
   }
 }
 
+/**
+ * The parameters that a decoder needs whom the embedding is handed, e.g. in a file: all but those of
+ * an augmented decoder's encoder and `down`.
+ */
+export function decodingParameterCount(config: ModelConfig): number {
+  if (config.kind !== "augmented" || config.memory === "zeros") return parameterCount(config);
+  const { encoder, embeddingSize } = config;
+  const down = embeddingSize === undefined ? 0 : linear(encoder.width, embeddingSize);
+  return parameterCount(config) - embedding(encoder) - stack(encoder) - down;
+}
+
 function autoencoder(
   { encoder, decoder, expansion, embeddingSize }: ModelConfig & { kind: "autoencoder" },
 ): number {
