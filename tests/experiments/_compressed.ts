@@ -45,9 +45,9 @@ function recordOf(
     firstTokens: 1000,
     tokens: ORIGINAL_BYTES * tokens,
     raw: 0,
-    end: 4,
+    ending: 4,
   };
-  const { flags: _, raw: __, end: ___, ...predicted } = bits;
+  const { flags: _, ending: __, ...predicted } = bits;
   const sum = (parts: Readonly<Record<string, number>>) =>
     Object.values(parts).reduce((sum, part) => sum + part, 0);
   return {
@@ -70,7 +70,5 @@ function recordOf(
     countByPosition: Array.from({ length: contextLength }, (_, at) => at === 0 ? 0 : 5),
     predicted: isStored ? null : { bits: predicted, fileBytes: sum(predicted) / 8 },
     isDecoded: true,
-    encodeSeconds: 2,
-    decodeSeconds: 5,
   };
 }

@@ -95,9 +95,9 @@ Deno.test("runAll() makes the files that a run asks for, and decodes them", asyn
     for (const file of [clm![0]!, clm![1]!, eem![0]!]) {
       const parts = Object.values(file.bits).reduce((sum, part) => sum + part, 0);
       assert.ok(Math.abs(parts - 8 * file.fileBytes) < 0.1, `${parts} bits of ${file.fileBytes}`);
-      assert.ok(file.encodeSeconds > 0 && file.decodeSeconds > 0);
       assert.equal(file.bitsByPosition.length, 8);
-      if (file.rawWindows > 0) assert.equal(file.predicted, null);
+      const gap = Math.abs(file.predicted!.fileBytes + file.bits.flags / 8 - file.fileBytes);
+      assert.ok(gap < 2 + 0.001 * file.fileBytes, `${gap} bytes more or less than predicted`);
     }
     // As stored, to the last bit, and loaded again.
     const again = await runAll(specs, optionsIn(folder));
