@@ -7,10 +7,10 @@
  */
 
 import { createHash } from "node:crypto";
-import { basename, resolve } from "node:path";
 import { UserError } from "../errors.ts";
 import type { TextDocument } from "./document.ts";
 import { readLocalDocuments } from "./local_files.ts";
+import { localName } from "./local_paths.ts";
 import { cutParagraphs, joinShort } from "./paragraphs.ts";
 import { readSotu, SOTU_LICENCE } from "./sotu.ts";
 
@@ -109,7 +109,7 @@ async function loadLocal(source: string, heldOutShare: number, textField: string
 }
 
 /**
- * Loads a corpus: `"sotu"`, the built-in one, or the path of a file or folder (local_files.ts).
+ * Loads a corpus: `"sotu"`, the built-in one, or the path of a file or folder, or a pattern (local_files.ts).
  *
  * A local corpus of fewer than ten different documents is cut at paragraph ends into about forty
  * pieces, which then count as its documents. Throws `UserError`, with file and line, for what
@@ -126,6 +126,5 @@ export async function loadCorpus(source: string, options: CorpusOptions = {}): P
     return { name: "sotu", train, heldOut, hash, licence: SOTU_LICENCE };
   }
   const { train, heldOut } = await loadLocal(source, heldOutShare, options.textField ?? "text");
-  const name = basename(resolve(source)).replace(/(\.(txt|md|jsonl))?(\.gz)?$/i, "");
-  return { name, train, heldOut, hash: hashCorpus(train, heldOut) };
+  return { name: localName(source), train, heldOut, hash: hashCorpus(train, heldOut) };
 }

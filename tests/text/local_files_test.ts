@@ -78,12 +78,12 @@ const REFUSALS: readonly [name: string, content: string | Uint8Array, message: R
   [
     "image.png",
     "x",
-    /^: expected \.txt, \.md, \.jsonl, or one of these with \.gz, found another kind of file: remove it$/,
+    /^: expected \.txt, \.md, \.jsonl, \.parquet, or one of these with \.gz or \.zst, found another kind of file: remove it$/,
   ],
   [
     "notes.tar.gz",
     "x",
-    /^: expected \.txt, \.md, \.jsonl, or one of these with \.gz, found another kind of file: remove it$/,
+    /^: expected \.txt, \.md, \.jsonl, \.parquet, or one of these with \.gz or \.zst, found another kind of file: remove it$/,
   ],
 ];
 
@@ -116,7 +116,7 @@ Deno.test("readLocalDocuments() refuses what is not there, not gzip, or links as
     const empty = join(root, "empty");
     await refuses(
       empty,
-      `${empty}: expected files (.txt, .md, .jsonl, or one of these with .gz), ` +
+      `${empty}: expected files (.txt, .md, .jsonl, .parquet, or one of these with .gz or .zst), ` +
         `found an empty folder`,
     );
     const fake = join(root, "fake.txt.gz");
