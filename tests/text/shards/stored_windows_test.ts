@@ -76,7 +76,8 @@ Deno.test("storedWindows() have ids of four bytes where the vocabulary is large"
   );
   const large = trainTokenizer([words.join(" ")], { vocabSize: 70_000, minFrequency: 1 });
   assert.ok(large.vocabSize > 65_536);
-  const documents = words.filter((_, i) => i % 150 === 0).map((text) => ({ id: text, text }));
+  const documents = words.filter((_, i) => i % 150 === 0)
+    .map((word) => ({ id: word, text: ` ${word}` }));
   const wanted = documents.slice(40).flatMap(({ text }) => [...large.encode(text)]);
   assert.ok(Math.max(...wanted) > 65_535);
   return withFiles({}, async (shardsFolder) => {
