@@ -4,6 +4,7 @@
  */
 
 import type { TextDocument } from "./document.ts";
+import type { RetryPolicy } from "./http.ts";
 
 /** A file, or a row group of one: what is read as a whole, and what reading resumes at. */
 export type SourcePart = Readonly<{
@@ -19,7 +20,7 @@ export type SourcePart = Readonly<{
 
 /** JSON from which `openSource` opens the same source, in another thread or at another time. */
 export type SourceDescriptor =
-  | Readonly<{ kind: "sotu" }>
+  | Readonly<{ kind: "sotu"; limit?: number }>
   | Readonly<{
     kind: "local";
     /** A file, a folder, or a pattern such as `texts/*.jsonl`. */
@@ -53,7 +54,8 @@ export type DocumentSource = Readonly<{
   heldOutDocuments?: number;
   /**
    * The documents of one part, in an order that never changes. Needs only the part itself, which
-   * may have come from another thread.
+   * may have come from another thread. Rows of Parquet may have no text and be empty documents.
+   * Throws the signal's reason when that aborts.
    *
    * @throws UserError, with file and line or row, for what cannot be read, and for a part that is
    * no longer of the version given.
@@ -75,6 +77,8 @@ export type OpenSourceOptions = Readonly<{
   endpoint?: string;
   /** The Hub's access token; sent to no other host. Not part of a descriptor, which is stored. */
   token?: string;
+  /** How often and how long failing requests to the Hub are tried again; see http.ts. */
+  retry?: Partial<RetryPolicy>;
   signal?: AbortSignal;
   /** Receives a line for each thing that takes time or goes wrong and is tried again. */
   log?: (line: string) => void;

@@ -4,7 +4,7 @@
  */
 
 import { createHash } from "node:crypto";
-import { mkdir, rename, stat } from "node:fs/promises";
+import { mkdir, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { UserError } from "../errors.ts";
 import type { HttpClient } from "./http.ts";
@@ -56,6 +56,19 @@ async function hashRest(file: Deno.FsFile, hash: ReturnType<typeof createHash>):
   return bytes;
 }
 
+/** What a call to the disk gives; its failure as a `UserError`. */
+async function onDisk<Value>(path: string, call: () => Promise<Value>): Promise<Value> {
+  try {
+    return await call();
+  } catch (error) {
+    throw new UserError(
+      `${path}: expected a file to write to, found ${
+        oneLine(error)
+      }: make room, or write elsewhere`,
+    );
+  }
+}
+
 async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
 }
@@ -74,11 +87,11 @@ async function complete(
   let bytes = await hashRest(file, hash);
   onBytes?.(bytes);
   for await (const chunk of client.range({ ...range, start: range.start + bytes })) {
-    await writeAll(file, chunk);
+    await onDisk(partial, () => writeAll(file, chunk));
     hash.update(chunk);
     onBytes?.(bytes += chunk.length);
   }
-  await file.sync(); // a rename may reach the disk before the data does
+  await onDisk(partial, () => file.sync()); // a rename may reach the disk before the data does
   const found = hash.digest("hex");
   if (sha256 !== undefined && found !== sha256) return `SHA-256 ${found} in place of ${sha256}`;
   try {
@@ -103,15 +116,20 @@ export async function download(
   const isThere = async () => await fileSize(path) === length;
   if (await isThere()) return options.onBytes?.(length);
   const partial = `${path}${PARTIAL_ENDING}`;
-  await mkdir(dirname(path), { recursive: true });
-  using file = await Deno.open(partial, { read: true, write: true, create: true });
+  using file = await onDisk(partial, async () => {
+    await mkdir(dirname(path), { recursive: true });
+    return await Deno.open(partial, { read: true, write: true, create: true });
+  });
   // The lock ends with the process, however that ends.
   if (!await file.tryLock(true)) {
     throw new UserError(
       `${partial}: expected to be alone, found another process that gets it: wait for its end`,
     );
   }
-  if (await isThere()) return options.onBytes?.(length);
+  if (await isThere()) {
+    await rm(partial, { force: true }); // another process had just renamed its own
+    return options.onBytes?.(length);
+  }
   for (let left = TRIES;;) {
     const wrong = await complete(file, partial, range, options);
     if (wrong === undefined) break;

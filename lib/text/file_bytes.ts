@@ -134,6 +134,11 @@ export async function openByteFile(path: string): Promise<ByteFile & { close(): 
       close: () => Promise.resolve(),
     };
   }
+  return await openStored(path);
+}
+
+/** A file whatever its name, as it is stored; open until it is closed. */
+export async function openStored(path: string): Promise<ByteFile & { close(): Promise<void> }> {
   const { size } = await attempt(path, stat(path));
   const file = await attempt(path, open(path));
   const read = async (start: number, end: number) => {

@@ -4,13 +4,18 @@ export type { BatchPosition, WindowRows } from "./batches.ts";
 export { loadCorpus } from "./corpus.ts";
 export type { Corpus, CorpusOptions } from "./corpus.ts";
 export type { TextDocument } from "./document.ts";
+export { heldOutRows, HUB_ENDPOINT, openHubSource } from "./hub_source.ts";
+export type { FetchItem, HubSource } from "./hub_source.ts";
+export { measureSource } from "./source_stats.ts";
+export type { SourceStats } from "./source_stats.ts";
+export { formatBytes } from "./text_bytes.ts";
 export type {
   DocumentSource,
   OpenSourceOptions,
   SourceDescriptor,
   SourcePart,
 } from "./document_source.ts";
-export { openSource } from "./open_source.ts";
+export { HUB_NAMES, openSource, parseSource } from "./open_source.ts";
 export { latentLength, latentSequences, latentVocabSize } from "./latent_sequences.ts";
 export type { LatentSource } from "./latent_sequences.ts";
 export { checkSource, readSource, sourceProcess, sourceVocabSize } from "./sources/source.ts";

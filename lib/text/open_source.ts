@@ -1,21 +1,69 @@
-/** Opening sources of documents by their descriptors. */
+/** Sources by name: what a name means, and opening it. */
 
-import { basename, resolve } from "node:path";
-import type { DocumentSource, OpenSourceOptions, SourceDescriptor } from "./document_source.ts";
 import { UserError } from "../errors.ts";
-import { readLocalDocuments } from "./local_files.ts";
-import { readSotu, SOTU_LICENCE } from "./sotu.ts";
+import type { DocumentSource, OpenSourceOptions, SourceDescriptor } from "./document_source.ts";
+import { openHubSource } from "./hub_source.ts";
+import { openLocalSource, takeDocuments } from "./local_source.ts";
+import { readSotu, SOTU_LICENCE, SOTU_PART } from "./sotu.ts";
 
-/** The built-in corpus, all of it one part. */
-function openSotu(): DocumentSource {
+/** The paper's corpora by their short names (paper §7); sizes are in data/manifest.json. */
+export const HUB_NAMES: Readonly<Record<string, string>> = {
+  "fineweb-edu": "hf:HuggingFaceFW/fineweb-edu/sample-10BT",
+  finemath: "hf:HuggingFaceTB/finemath/finemath-4plus",
+};
+
+export type SourceNameOptions = Readonly<{
+  /** The field or column that holds the text; default "text". */
+  textField?: string;
+  /** The first documents only. */
+  limit?: number;
+}>;
+
+/**
+ * What a name means: `sotu`, `fineweb-edu`, `finemath`, `hf:OWNER/NAME[/CONFIGURATION][@REVISION]`,
+ * or else the path of a file or folder, or a pattern.
+ *
+ * @throws UserError for an `hf:` that names no dataset.
+ */
+export function parseSource(
+  name: string,
+  { textField = "text", limit }: SourceNameOptions = {},
+): SourceDescriptor {
+  const limited = limit === undefined ? {} : { limit };
+  if (name === "sotu") return { kind: "sotu", ...limited };
+  const address = Object.hasOwn(HUB_NAMES, name) ? HUB_NAMES[name]! : name;
+  if (!address.startsWith("hf:")) return { kind: "local", path: name, textField, ...limited };
+  const part = "[A-Za-z0-9][A-Za-z0-9._-]*";
+  const form = new RegExp(`^hf:(${part}/${part})((?:/${part})*)(?:@(${part}(?:/${part})*))?$`);
+  const [, repository, configuration, revision = "main"] = form.exec(address) ?? [];
+  if (repository === undefined) {
+    throw new UserError(
+      `expected hf:OWNER/NAME, hf:OWNER/NAME/CONFIGURATION or either with @REVISION, found ${name}`,
+    );
+  }
+  return {
+    kind: "hub",
+    repository,
+    ...(configuration && { configuration: configuration.slice(1) }),
+    revision,
+    textField,
+    ...limited,
+  };
+}
+
+/** The built-in corpus, all of it one part, oldest first. */
+function openSotu(descriptor: SourceDescriptor): DocumentSource {
+  const { limit = SOTU_PART.documents } = descriptor;
+  async function* documents() {
+    yield* await readSotu();
+  }
   return {
     name: "sotu",
     licence: SOTU_LICENCE,
-    parts: [{ name: "sotu", version: "0.2.3", bytes: 10_761_202, documents: 233 }],
-    async *read() {
-      yield* await readSotu();
-    },
-    descriptor: { kind: "sotu" },
+    parts: [{ ...SOTU_PART, documents: Math.min(limit, SOTU_PART.documents) }],
+    read: (part, options) =>
+      takeDocuments(documents(), part.documents ?? Infinity, options?.signal),
+    descriptor,
   };
 }
 
@@ -24,22 +72,12 @@ function openSotu(): DocumentSource {
  *
  * @throws UserError for a path that leads nowhere, a file that is no text, a Hub that does not answer.
  */
-// deno-lint-ignore require-await
 export async function openSource(
   descriptor: SourceDescriptor,
   options: OpenSourceOptions,
 ): Promise<DocumentSource> {
-  if (descriptor.kind === "sotu") return openSotu();
-  if (descriptor.kind === "local") {
-    const { path, textField } = descriptor;
-    return {
-      name: basename(resolve(path)),
-      parts: options.parts ?? [{ name: basename(path), version: "1", bytes: 1 }],
-      async *read() {
-        yield* await readLocalDocuments(path, textField);
-      },
-      descriptor,
-    };
-  }
-  throw new UserError(`${descriptor.repository}: sources of the Hub cannot be opened yet`);
+  if (descriptor.kind === "sotu") return openSotu(descriptor);
+  return descriptor.kind === "local"
+    ? await openLocalSource(descriptor, options)
+    : await openHubSource(descriptor, options);
 }
