@@ -34,7 +34,10 @@ export type {
 } from "./tokenized_corpus.ts";
 export { isStored, makeWindows } from "./windows.ts";
 export type { Layout, StoredWindows, WindowIds, WindowOptions, Windows } from "./windows.ts";
+export { prepareSource, prepareSourceTokenizer, shardsFolderIn } from "./shards/prepare_source.ts";
+export type { PreparedSource, PrepareSourceOptions } from "./shards/prepare_source.ts";
 export { ShardSet } from "./shards/shard_set.ts";
+export type { SampleProgress } from "./shards/source_tokenizer.ts";
 export { shardsKey, tokenizeSource } from "./shards/tokenize_source.ts";
 export type {
   TokenizedSource,

@@ -60,17 +60,19 @@ function keyOf(...parts: readonly (string | number)[]): string {
   return createHash("sha256").update(JSON.stringify([FORMAT_VERSION, ...parts])).digest("hex");
 }
 
+type Built<Value> = { value: Value; content: Uint8Array };
+
 /** The cached content if it is intact and `parse` takes it, else what `build` makes, stored. */
-async function cached<Value>(
+export async function cached<Value>(
   path: string,
   log: (line: string) => void,
   parse: (content: Uint8Array) => Value,
-  build: () => { value: Value; content: Uint8Array },
+  build: () => Built<Value> | Promise<Built<Value>>,
 ): Promise<Value> {
   const content = await readCacheFile(path);
   if (content === "damaged") log(`cache ${path} is damaged: making it anew`);
   if (content instanceof Uint8Array) return parse(content);
-  const built = build();
+  const built = await build();
   await writeCacheFile(path, built.content);
   return built.value;
 }

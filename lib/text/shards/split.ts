@@ -13,15 +13,13 @@ export type Split =
   | Readonly<{ by: "content" }>
   | Readonly<{ by: "number"; heldOut: number }>;
 
-/** The share that is held out by content, and the largest one that is by number. */
 const HELD_OUT_SHARE = 0.1;
 
 /**
- * The split of a source. Of a sample that is smaller than ten times what the source holds out, the
- * first tenth is held out, so that there is something left to train on.
+ * The split of a source.
  *
- * @throws UserError for a source with a split by number that does not tell how many documents there
- *   are.
+ * @throws UserError for one with a split by number that does not tell how many documents its parts
+ *   have: documents are numbered in any thread.
  */
 export function splitOf({ name, parts, heldOutDocuments }: DocumentSource): Split {
   if (heldOutDocuments === undefined) return { by: "content" };
@@ -32,9 +30,7 @@ export function splitOf({ name, parts, heldOutDocuments }: DocumentSource): Spli
         `${heldOutDocuments} are held out, found none of ${unknown.name}`,
     );
   }
-  const documents = parts.reduce((sum, part) => sum + part.documents!, 0);
-  const most = Math.max(1, Math.floor(documents * HELD_OUT_SHARE));
-  return { by: "number", heldOut: Math.min(heldOutDocuments, most) };
+  return { by: "number", heldOut: heldOutDocuments };
 }
 
 /** @param number Of the document in its source, from 0. */

@@ -42,7 +42,7 @@ export type TokenizeOptions = Readonly<{
   shardsFolder: string;
   unit?: TextUnit;
   /** How workers open the source again. */
-  open: Pick<OpenSourceOptions, "cacheFolder" | "endpoint" | "token">;
+  open: Omit<OpenSourceOptions, "parts" | "signal" | "log">;
   /** Threads; as many as there are processors by default, at most 8. With 0 this one does it. */
   workers?: number;
   /** Tokens a shard; for tests. */

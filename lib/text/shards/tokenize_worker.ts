@@ -11,7 +11,7 @@ import type { Split } from "./split.ts";
 /** The first message to a worker; the others are jobs. */
 export type WorkerStart = Readonly<{
   descriptor: SourceDescriptor;
-  open: Pick<OpenSourceOptions, "cacheFolder" | "endpoint" | "token">;
+  open: Omit<OpenSourceOptions, "parts" | "signal" | "log">;
   parts: readonly SourcePart[];
   /** A `tokenizer.json`. */
   tokenizer: string;

@@ -57,11 +57,11 @@ Deno.test("tokenizeSource() holds out by content, whatever the order and the par
     );
   }));
 
-Deno.test("tokenizeSource() holds out a source's first documents, at most a tenth of them", () =>
+Deno.test("tokenizeSource() holds out a source's first documents, as many as it says", () =>
   withFiles({}, async (shardsFolder) => {
     const texts = DOCUMENTS.map(({ text }) => text);
-    for (const [heldOutDocuments, held] of [[13, 13], [50_000, 20]] as const) {
-      const source = madeSource(DOCUMENTS, { heldOutDocuments });
+    for (const held of [13, 60]) {
+      const source = madeSource(DOCUMENTS, { heldOutDocuments: held });
       const options = { shardsFolder, open, ...SMALL };
       const { folder } = await tokenizeSource(source, TINY_TOKENIZER, options);
       const shards = await ShardSet.open(folder);
