@@ -83,8 +83,8 @@ export async function* readLines(path: string, { start, end }: ByteRange): Async
       const until = found === -1 ? chunk.length : found;
       length += until - read;
       if (!isBefore && length > MOST_DOCUMENT_BYTES) {
-        const before = start === 0 ? 0 : await countLines(path, start);
-        throw tooLong(`${path}:${before + number}`, MOST_DOCUMENT_BYTES, "a line");
+        const line = start === 0 ? number : await lineAt(path, at);
+        throw tooLong(`${path}:${line}`, MOST_DOCUMENT_BYTES, "a line");
       }
       const piece = chunk.subarray(read, until);
       read = until + 1;
@@ -103,9 +103,9 @@ export async function* readLines(path: string, { start, end }: ByteRange): Async
   if (length > 0 && !isBefore) yield take(new Uint8Array(0));
 }
 
-/** The line feeds before a place of a file. */
-export async function countLines(path: string, before: number): Promise<number> {
-  let count = 0;
+/** The number of the line, from 1, that starts at a place of a file. */
+export async function lineAt(path: string, before: number): Promise<number> {
+  let count = 1;
   let at = 0;
   for await (const chunk of readBytes(path)) {
     for (const byte of chunk.subarray(0, Math.max(0, before - at))) {

@@ -10,8 +10,8 @@ import { UserError } from "../errors.ts";
 import type { TextDocument } from "./document.ts";
 import {
   type ByteRange,
-  countLines,
   LINE_FEED,
+  lineAt,
   openByteFile,
   readLines,
   readWhole,
@@ -41,14 +41,13 @@ async function* readJsonLines(
 ): AsyncGenerator<TextDocument> {
   const name = range.start === 0 ? id : `${id}@${range.start}`;
   let isEmpty = range.start === 0;
-  for await (const { bytes, number } of readLines(path, range)) {
+  for await (const { bytes, number, start } of readLines(path, range)) {
     let text: string | undefined;
     try {
       text = parseLine(bytes, `${path}:${number}`, textField);
     } catch (error) {
       if (range.start === 0 || !(error instanceof UserError)) throw error;
-      const before = await countLines(path, range.start);
-      parseLine(bytes, `${path}:${before + number}`, textField);
+      parseLine(bytes, `${path}:${await lineAt(path, start)}`, textField);
     }
     if (text === undefined) continue;
     isEmpty = false;

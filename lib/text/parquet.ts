@@ -113,6 +113,7 @@ export async function* readTextGroup(
   { name, isOptional }: Omit<TextColumn, "groups">,
   group: TextGroup,
 ): AsyncGenerator<string> {
+  if (group.rows === 0) return; // Arrow writes half a page for these.
   const decode = pageDecoder(name, isOptional, group.codec);
   let dictionary: ArrayLike<Uint8Array> | undefined;
   let row = group.firstRow;

@@ -61,7 +61,7 @@ export function decoding<Value>(where: string, use: () => Value): Value {
 }
 
 export function damaged(where: string, found: string): UserError {
-  return new UserError(`${where}: expected Parquet, found ${found}: get the file anew`);
+  return new UserError(`${where}: expected Parquet, found ${found}: get or write the file anew`);
 }
 
 /** A number that must be a size. */
@@ -199,7 +199,7 @@ export function pageDecoder(name: string, isOptional: boolean, codec: Compressio
   return (header: PageHeader, bytes: Uint8Array, rowsLeft: number): ArrayLike<unknown> => {
     sizeOf(header.uncompressed_page_size, "a page", MOST_PAGE_BYTES);
     // In memory of its own, so that no length can reach into something else's.
-    const page = Uint8Array.from(unpack(bytes, header, codec));
+    const page = new Uint8Array(unpack(bytes, header, codec));
     const { dictionary_page_header: dictionary, data_page_header_v2: v2 } = header;
     if (dictionary !== undefined) {
       // Each entry has four bytes of length.
