@@ -10,7 +10,7 @@ import {
   parseSource,
 } from "../text/mod.ts";
 import { type CommandSpec, parseCommand, UsageError } from "./_args.ts";
-import { byteProgress } from "./_byte_progress.ts";
+import { byteProgress } from "../figures/byte_progress.ts";
 import { HUB_NOTES, hubOptions } from "./_hub.ts";
 import { projectAt } from "./_project.ts";
 

@@ -13,7 +13,7 @@ import {
 } from "../text/mod.ts";
 import { parseTokenizer, type Tokenizer, trainTokenizer } from "../tokenizer/mod.ts";
 import { type CommandSpec, parseCommand } from "./_args.ts";
-import { type ByteProgress, byteProgress } from "./_byte_progress.ts";
+import { type ByteProgress, byteProgress } from "../figures/byte_progress.ts";
 import { HUB_NOTES, hubOptions } from "./_hub.ts";
 import { projectAt } from "./_project.ts";
 

@@ -1,6 +1,5 @@
-/** The Hub as the environment has it: HF_ENDPOINT and HF_TOKEN, as Hugging Face's own tools read them. */
-import { UserError } from "../errors.ts";
-import { HUB_ENDPOINT, type OpenSourceOptions } from "../text/mod.ts";
+/** The Hub as the environment has it. */
+import { HUB_ENDPOINT, hubAccess, type OpenSourceOptions } from "../text/mod.ts";
 
 /** Lines for a command's `--help`. */
 export const HUB_NOTES: readonly string[] = [
@@ -16,10 +15,5 @@ export const HUB_NOTES: readonly string[] = [
 export function hubOptions(
   cacheFolder: string,
 ): Pick<OpenSourceOptions, "cacheFolder" | "endpoint" | "token"> {
-  const endpoint = Deno.env.get("HF_ENDPOINT")?.trim() || HUB_ENDPOINT;
-  if (!/^https?:$/.test(URL.parse(endpoint)?.protocol ?? "")) {
-    throw new UserError(`HF_ENDPOINT: expected an address (${HUB_ENDPOINT}), found ${endpoint}`);
-  }
-  const token = Deno.env.get("HF_TOKEN")?.trim();
-  return { cacheFolder, endpoint, ...(token && { token }) };
+  return { cacheFolder, ...hubAccess((name) => Deno.env.get(name)) };
 }

@@ -135,7 +135,7 @@ function teacherIds(teacher: Teacher, idOf: (run: RunSpec) => string): object {
 /** A corpus counts by its content, which the key covers, not by where it lies. */
 function windowsOf(data: DataSpec): object {
   if (!("corpus" in data)) return data;
-  const { corpus: _path, textField: _field, ...windows } = data;
+  const { corpus: _path, textField: _field, limit: _limit, ...windows } = data;
   return windows;
 }
 

@@ -6,6 +6,8 @@ export type { Corpus, CorpusOptions } from "./corpus.ts";
 export type { TextDocument } from "./document.ts";
 export { heldOutRows, HUB_ENDPOINT, openHubSource } from "./hub_source.ts";
 export type { FetchItem, HubSource } from "./hub_source.ts";
+export { hubAccess } from "./hub_access.ts";
+export { listLocalFiles } from "./local_paths.ts";
 export { measureSource } from "./source_stats.ts";
 export type { SourceStats } from "./source_stats.ts";
 export { formatBytes } from "./text_bytes.ts";

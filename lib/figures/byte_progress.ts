@@ -1,9 +1,5 @@
 /** Progress of work that is measured in bytes: megabytes, their rate and the time left. */
-import {
-  type LiveProgress,
-  liveProgress,
-  type LiveProgressOptions,
-} from "../figures/live_progress.ts";
+import { type LiveProgress, liveProgress, type LiveProgressOptions } from "./live_progress.ts";
 
 const MEGABYTE = 1e6;
 const TENTH = MEGABYTE / 10;
