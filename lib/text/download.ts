@@ -26,7 +26,7 @@ export type DownloadOptions = Readonly<{
 /** The ending of what has not come whole. */
 export const PARTIAL_ENDING = ".part";
 /** How often damaged content is got anew. */
-const TRIES = 3;
+export const TRIES = 3;
 const READ_BYTES = 2 ** 20;
 
 export async function fileSize(path: string): Promise<number | undefined> {

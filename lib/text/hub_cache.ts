@@ -8,11 +8,12 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "../errors.ts";
 import { readFileIfPresent, writeFileAtomically } from "../files.ts";
-import { download, fileSize, hashFile } from "./download.ts";
+import { download, fileSize, hashFile, TRIES } from "./download.ts";
 import { openStored } from "./file_bytes.ts";
 import type { HttpClient } from "./http.ts";
 import { type HubDescriptor, type HubListing, type HubShard, listHub } from "./hub_listing.ts";
 import { readTextColumn, readTextGroup, type TextColumn } from "./parquet.ts";
+import { DamagedError } from "./parquet_pages.ts";
 
 export type HubCacheOptions = Readonly<{
   cacheFolder: string;
@@ -87,6 +88,7 @@ export function cachedShard(
   const { repository, textField } = descriptor;
   const path = join(repositoryFolder(options, descriptor), commit, ...shard.path.split("/"));
   const columnFolder = join(`${path}.columns`, encodeURIComponent(textField));
+  const layout = join(columnFolder, "layout.json");
   const groupPath = (group: number) => join(columnFolder, `${group}.pages`);
   const remotePath = shard.path.split("/").map(encodeURIComponent).join("/");
   const url = `${endpoint}/datasets/${repository}/resolve/${commit}/${remotePath}`;
@@ -104,17 +106,28 @@ export function cachedShard(
   }
 
   async function findColumn(): Promise<TextColumn> {
-    const layout = join(columnFolder, "layout.json");
     const kept = await readJson<TextColumn>(layout);
     if (kept !== null) return kept;
     const stored = await isWhole() ? await openStored(path) : undefined;
     try {
-      const file = stored ?? { name, size: shard.size, read: readRemote };
-      const column = await readTextColumn(file, textField);
+      const column = stored === undefined
+        ? await readRemoteColumn()
+        : await readTextColumn(stored, textField);
       await writeJson(layout, column);
       return column;
     } finally {
       await stored?.close();
+    }
+  }
+
+  /** What is damaged on the way may come well the next time. */
+  async function readRemoteColumn(left = TRIES): Promise<TextColumn> {
+    try {
+      return await readTextColumn({ name, size: shard.size, read: readRemote }, textField);
+    } catch (error) {
+      if (!(error instanceof DamagedError) || left === 1) throw error;
+      log?.(`${error.message}; getting it anew`);
+      return await readRemoteColumn(left - 1);
     }
   }
 
@@ -173,6 +186,8 @@ export function cachedShard(
       yield* readStored(groupPath(group), found, group, found.groups[group]!.start);
     },
     async dropDamaged() {
+      await rm(layout, { force: true }); // It has no checksum: it is read anew.
+      known = undefined;
       if (await isWhole()) {
         if (shard.sha256 === undefined || await hashFile(path) === shard.sha256) return false;
         await rm(path);

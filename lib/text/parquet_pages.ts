@@ -60,8 +60,11 @@ export function decoding<Value>(where: string, use: () => Value): Value {
   }
 }
 
-export function damaged(where: string, found: string): UserError {
-  return new UserError(`${where}: expected Parquet, found ${found}: get or write the file anew`);
+/** Parquet that is none, or not any more. */
+export class DamagedError extends UserError {}
+
+export function damaged(where: string, found: string): DamagedError {
+  return new DamagedError(`${where}: expected Parquet, found ${found}: get or write the file anew`);
 }
 
 /** A number that must be a size. */

@@ -267,6 +267,8 @@ Deno.test("httpClient() stops at once when its signal aborts", async () => {
       retry: { ...QUICK, pauseMs: 60_000, mostPauseMs: 60_000 },
       log: () => controller.abort(new Error("stopped here")),
     });
+    const start = performance.now();
     await assert.rejects(reading, /stopped here/);
+    assert.ok(performance.now() - start < 5000);
   });
 });
