@@ -8,11 +8,14 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { byteProgress } from "../figures/mod.ts";
 import {
+  type DocumentSource,
   listLocalFiles,
   openSource,
   type OpenSourceOptions,
   parseSource,
+  type PreparedSource,
   prepareSource,
+  type PrepareSourceOptions,
   type StoredWindows,
   storedWindows,
   type Windows,
@@ -86,21 +89,13 @@ export async function storedText(
     ...(limit !== undefined && { limit }),
   });
   const source = await openSource(descriptor, { ...open, log, ...(signal && { signal }) });
-  const reading = byteProgress("reading for a tokenizer");
-  const tokenizing = byteProgress("tokenizing");
-  const { shards, tokenizer } = await prepareSource(source, {
+  const { shards, tokenizer } = await prepareShown(source, {
     vocabSize,
     unit,
     open,
     signal,
     log,
     ...(workers !== undefined && { workers }),
-    onSample: ({ bytes, sampleBytes }) => reading.update(bytes, sampleBytes, source.name),
-    onProgress: ({ sourceBytes, totalBytes }) =>
-      void tokenizing.update(sourceBytes, totalBytes, source.name),
-  }).finally(async () => {
-    await reading.finish();
-    await tokenizing.finish();
   });
   const held = storedWindows(shards, "heldOut", tokenizer, sizes);
   return {
@@ -113,4 +108,28 @@ export async function storedText(
 
 function readEvenly(windows: StoredWindows, count: number): Windows {
   return windows.read(evenRows(windows, Math.min(count, windows.count)));
+}
+
+/** Trains a tokenizer and tokenizes, with a live display of both. */
+export async function prepareShown(
+  source: DocumentSource,
+  options: Omit<PrepareSourceOptions, "onSample" | "onProgress">,
+): Promise<PreparedSource> {
+  const stored = source.parts.reduce((sum, { bytes }) => sum + bytes, 0);
+  const reading = byteProgress("reading for a tokenizer");
+  const tokenizing = byteProgress("tokenizing");
+  try {
+    return await prepareSource(source, {
+      ...options,
+      onSample: ({ bytes, sampleBytes }) =>
+        reading.update(bytes, Math.max(bytes, Math.min(sampleBytes, stored)), source.name),
+      onProgress: ({ sourceBytes, totalBytes }) => {
+        void reading.finish();
+        void tokenizing.update(sourceBytes, totalBytes, source.name);
+      },
+    });
+  } finally {
+    await reading.finish();
+    await tokenizing.finish();
+  }
 }

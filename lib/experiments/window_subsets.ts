@@ -55,19 +55,24 @@ export function firstWindows(windows: TrainWindows, count: number): Windows {
   return isStored(windows) ? windows.read(rows) : pickWindows(windows, rows);
 }
 
+/** @throws UserError when so many of the windows, which a teacher is to rate, cannot be held. */
+export function checkRatable(windows: TrainWindows, count = windows.count): void {
+  const most = Math.floor(MOST_TOKENS_IN_MEMORY / windows.contextLength);
+  if (!isStored(windows) || Math.min(count, windows.count) <= most) return;
+  throw new UserError(
+    `teacher: expected at most ${most} training windows of ${windows.contextLength} tokens to be ` +
+      `rated, found ${Math.min(count, windows.count)}; train on fewer (trainWindows)`,
+  );
+}
+
 /**
  * All of the windows, which are to be rated and kept.
  *
  * @throws UserError when they are too many.
  */
 export function inMemory(windows: TrainWindows): Windows {
-  if (!isStored(windows)) return windows;
-  const most = Math.floor(MOST_TOKENS_IN_MEMORY / windows.contextLength);
-  if (windows.count <= most) return firstWindows(windows, windows.count);
-  throw new UserError(
-    `teacher: expected at most ${most} training windows of ${windows.contextLength} tokens to be ` +
-      `rated, found ${windows.count}; train on fewer (trainWindows)`,
-  );
+  checkRatable(windows);
+  return isStored(windows) ? firstWindows(windows, windows.count) : windows;
 }
 
 function checkSubset(
