@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { UserError } from "../../lib/errors.ts";
+import type { DataSpec } from "../../lib/experiments/data.ts";
 import {
   KNOWN_ENTROPY_PRESETS,
   TOKEN_ENTROPY_PRESETS,
@@ -64,10 +65,12 @@ Deno.test("the paper's presets train on the paper's text, and no others do", () 
   for (const name of PRESETS) {
     const { joins, frozen, scan } = HANDOVER_PRESETS[name];
     const { packed, padded } = BASELINE_PRESETS[name];
-    const texts = [packed, padded ?? packed, joins.data, frozen.data, scan.data]
-      .concat(AUTOENCODER_PRESETS[name].data, TOKEN_ENTROPY_PRESETS[name].data)
-      .concat(ENTROPY_TRAINING_PRESETS[name].text.data, QUANTIZATION_PRESETS[name].text.data);
-    for (const { corpus } of texts) assert.equal(corpus, name === "paper" ? "fineweb-edu" : "sotu");
+    const texts: DataSpec[] = [packed, padded ?? packed, joins.data, frozen.data, scan.data];
+    texts.push(AUTOENCODER_PRESETS[name].data, TOKEN_ENTROPY_PRESETS[name].data);
+    texts.push(ENTROPY_TRAINING_PRESETS[name].text.data, QUANTIZATION_PRESETS[name].text.data);
+    for (const data of texts) {
+      assert.equal("corpus" in data && data.corpus, name === "paper" ? "fineweb-edu" : "sotu");
+    }
   }
   const { ratedWindows, data } = TOKEN_ENTROPY_PRESETS.paper;
   assert.ok(ratedWindows! * data.contextLength <= 2 ** 26);
