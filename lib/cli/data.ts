@@ -3,6 +3,8 @@ import { HelpRequest, nearest, runCommand, UsageError } from "./_args.ts";
 import { fetchCommand, fetchData } from "./_data_fetch.ts";
 import { listCommand, listData } from "./_data_list.ts";
 import { showStats, statsCommand } from "./_data_stats.ts";
+import { tokenizeCommand, tokenizeData } from "./_data_tokenize.ts";
+import { makeTokenizer, tokenizerCommand } from "./_data_tokenizer.ts";
 
 interface Subcommand {
   /** One sentence. */
@@ -14,6 +16,8 @@ const subcommands: Readonly<Record<string, Subcommand>> = {
   list: { summary: listCommand.summary, run: listData },
   fetch: { summary: fetchCommand.summary, run: fetchData },
   stats: { summary: statsCommand.summary, run: showStats },
+  tokenizer: { summary: tokenizerCommand.summary, run: makeTokenizer },
+  tokenize: { summary: tokenizeCommand.summary, run: tokenizeData },
 };
 
 function overview(): string {

@@ -3,7 +3,9 @@
 import { fileURLToPath } from "node:url";
 import { engineStatus } from "../engine/mod.ts";
 import { liveProgress } from "../figures/mod.ts";
+import { hubAccess } from "../text/mod.ts";
 import { type ClaimRow, writeClaims } from "./claims.ts";
+import type { PrepareDataOptions } from "./data.ts";
 import { withInterrupt } from "./interrupt.ts";
 import { checkPreset, type PresetName } from "./presets.ts";
 import { runAll, type RunProgress, type RunResult } from "./run.ts";
@@ -19,6 +21,17 @@ export const PROJECT_FOLDERS: StoreFolders & Readonly<{ cache: string; results: 
   cache: `${root}.cache`,
   results: `${root}out/results`,
 };
+
+/**
+ * Where data is kept and got from: the project's cache, and the Hub that HF_ENDPOINT and HF_TOKEN
+ * in the environment lead to.
+ *
+ * @throws UserError for an HF_ENDPOINT that is no address.
+ */
+export function projectData(): Pick<PrepareDataOptions, "cacheFolder" | "hub"> {
+  const hub = hubAccess((name) => Deno.env.get(name));
+  return { cacheFolder: PROJECT_FOLDERS.cache, hub };
+}
 
 export type NotebookParameters = Readonly<{
   preset: PresetName;
@@ -59,7 +72,7 @@ export async function runExperiment(
   const results = await withInterrupt((signal) =>
     runAll(specs, {
       folders: PROJECT_FOLDERS,
-      cacheFolder: PROJECT_FOLDERS.cache,
+      ...projectData(),
       fresh,
       needWeights,
       signal,

@@ -6,16 +6,11 @@
 
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { byteProgress } from "../figures/mod.ts";
 import {
-  type DocumentSource,
   listLocalFiles,
   openSource,
   type OpenSourceOptions,
   parseSource,
-  type PreparedSource,
-  prepareSource,
-  type PrepareSourceOptions,
   type StoredWindows,
   storedWindows,
   type Windows,
@@ -23,6 +18,7 @@ import {
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import type { TrainWindows } from "../train/mod.ts";
 import type { CorpusData } from "./corpus_data.ts";
+import { prepareShown } from "./prepare_shown.ts";
 import { evenRows } from "./window_subsets.ts";
 
 /** Local text up to so many bytes, as it is stored, is held in memory. */
@@ -108,28 +104,4 @@ export async function storedText(
 
 function readEvenly(windows: StoredWindows, count: number): Windows {
   return windows.read(evenRows(windows, Math.min(count, windows.count)));
-}
-
-/** Trains a tokenizer and tokenizes, with a live display of both. */
-export async function prepareShown(
-  source: DocumentSource,
-  options: Omit<PrepareSourceOptions, "onSample" | "onProgress">,
-): Promise<PreparedSource> {
-  const stored = source.parts.reduce((sum, { bytes }) => sum + bytes, 0);
-  const reading = byteProgress("reading for a tokenizer");
-  const tokenizing = byteProgress("tokenizing");
-  try {
-    return await prepareSource(source, {
-      ...options,
-      onSample: ({ bytes, sampleBytes }) =>
-        reading.update(bytes, Math.max(bytes, Math.min(sampleBytes, stored)), source.name),
-      onProgress: ({ sourceBytes, totalBytes }) => {
-        void reading.finish();
-        void tokenizing.update(sourceBytes, totalBytes, source.name);
-      },
-    });
-  } finally {
-    await reading.finish();
-    await tokenizing.finish();
-  }
 }

@@ -39,6 +39,7 @@ export type { Layout, StoredWindows, WindowIds, WindowOptions, Windows } from ".
 export { prepareSource, prepareSourceTokenizer, shardsFolderIn } from "./shards/prepare_source.ts";
 export type { PreparedSource, PrepareSourceOptions } from "./shards/prepare_source.ts";
 export { ShardSet } from "./shards/shard_set.ts";
+export { trainSourceTokenizer } from "./shards/source_tokenizer.ts";
 export type { SampleProgress } from "./shards/source_tokenizer.ts";
 export { shardsKey, tokenizeSource } from "./shards/tokenize_source.ts";
 export type {
