@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { readdir, symlink, writeFile } from "node:fs/promises";
+import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { COMMIT, type HubServer, withHub } from "../text/_hub_server.ts";
 import { parquetFile } from "../text/_parquet.ts";
 import { withFiles } from "../text/_temporary.ts";
+import { dataTask } from "./_data_task.ts";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
 const path = "data/train-00000.parquet";
 const texts = Array.from(
   { length: 200 },
@@ -15,32 +14,8 @@ const texts = Array.from(
 );
 const files = { [path]: parquetFile(texts, { rowGroupSize: 50 }) };
 
-/** The task with a cache of its own folder, as a user starts it. */
-async function startTask(
-  folder: string,
-  argv: readonly string[],
-  env: Record<string, string> = {},
-) {
-  const task = join(folder, "lib", "cli", "data.ts");
-  await symlink(join(root, "lib"), join(folder, "lib")).catch(() => {});
-  await symlink(join(root, "data"), join(folder, "data")).catch(() => {});
-  const permissions = ["read", "env", "sys", "net"].map((name) => `--allow-${name}`);
-  const write = `--allow-write=${join(folder, ".cache")}`;
-  return new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["run", "--no-check", ...permissions, write, `--config=${join(root, "deno.json")}`, task],
-      ...argv,
-    ],
-    cwd: folder,
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-    env: { NO_COLOR: "1", HF_TOKEN: "", HF_ENDPOINT: "", ...env },
-  });
-}
-
 async function data(folder: string, argv: readonly string[], env?: Record<string, string>) {
-  const { code, stdout, stderr } = await (await startTask(folder, argv, env)).output();
+  const { code, stdout, stderr } = await (await dataTask(folder, argv, env)).output();
   const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   // Deno says so where another process of it starts at the same time.
   const said = decode(stderr).replaceAll(/^.*Blocking waiting for file lock.*\n/gm, "");
@@ -99,7 +74,7 @@ Deno.test("deno task data fetch stops at Ctrl-C, and goes on where it stopped", 
       });
       return new Response(body, proper());
     };
-    const child = (await startTask(folder, ["fetch", "hf:owner/name"], env)).spawn();
+    const child = (await dataTask(folder, ["fetch", "hf:owner/name"], env)).spawn();
     const ended = child.output();
     await half;
     while (!(await cached(folder)).some((name) => name.endsWith(".part"))) await pause(20);
