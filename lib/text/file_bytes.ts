@@ -63,8 +63,14 @@ export async function readWhole(path: string, most: number, tooMuch: () => UserE
 
 type Line = Readonly<{ bytes: Uint8Array; start: number; number: number }>;
 
-/** Lines that start in a range, without their ends; the first one's number is 1. */
-export async function* readLines(path: string, { start, end }: ByteRange): AsyncGenerator<Line> {
+/**
+ * Lines that start in a range, without their ends, as many at once as come at once; the first one's
+ * number is 1.
+ */
+export async function* readLines(
+  path: string,
+  { start, end }: ByteRange,
+): AsyncGenerator<readonly Line[]> {
   const from = Math.max(0, start - 1); // A line starts after a line feed, or in the beginning.
   let isBefore = start > 0;
   let number = 1;
@@ -74,33 +80,33 @@ export async function* readLines(path: string, { start, end }: ByteRange): Async
   const take = (last: Uint8Array): Line => {
     const bytes = parts.length === 0 ? last : Buffer.concat([...parts, last]);
     parts = [];
-    length = 0;
     return { bytes, start: at, number: number++ };
   };
   for await (const chunk of readBytes(path, from)) {
-    for (let read = 0; read < chunk.length;) {
+    const lines: Line[] = [];
+    for (let read = 0; read < chunk.length && at < end;) {
       const found = chunk.indexOf(LINE_FEED, read);
       const until = found === -1 ? chunk.length : found;
-      length += until - read;
-      if (!isBefore && length > MOST_DOCUMENT_BYTES) {
-        const line = start === 0 ? number : await lineAt(path, at);
-        throw tooLong(`${path}:${line}`, MOST_DOCUMENT_BYTES, "a line");
-      }
       const piece = chunk.subarray(read, until);
+      length += piece.length;
       read = until + 1;
-      if (found === -1) {
-        if (!isBefore) parts.push(piece);
+      if (isBefore || length <= MOST_DOCUMENT_BYTES) {
+        if (found === -1 && !isBefore) parts.push(piece);
+        if (found === -1) break;
+        if (!isBefore) lines.push(take(piece));
+        isBefore = false;
+        at += length + 1;
+        length = 0;
         continue;
       }
-      const next = at + length + 1;
-      if (isBefore) length = 0;
-      else yield take(piece);
-      isBefore = false;
-      at = next;
-      if (at >= end) return;
+      yield lines;
+      const line = start === 0 ? number : await lineAt(path, at);
+      throw tooLong(`${path}:${line}`, MOST_DOCUMENT_BYTES, "a line");
     }
+    if (lines.length > 0) yield lines;
+    if (at >= end) return;
   }
-  if (length > 0 && !isBefore) yield take(new Uint8Array(0));
+  if (length > 0 && !isBefore) yield [take(new Uint8Array(0))];
 }
 
 /** The number of the line, from 1, that starts at a place of a file. */

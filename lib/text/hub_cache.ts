@@ -72,8 +72,8 @@ export type CachedShard = Readonly<{
   fetchWhole(onBytes?: (bytes: number) => void): Promise<void>;
   /** Gets the text of a row group, checked by decoding it. */
   fetchGroup(group: number, onBytes?: (bytes: number) => void): Promise<void>;
-  /** The texts of a row group, which is got first if it is not on disk. */
-  readGroup(group: number): AsyncIterable<string>;
+  /** The texts of a row group by pages; it is got first if it is not on disk. */
+  readGroup(group: number): AsyncIterable<readonly string[]>;
   /** Removes what is on disk but not what came; returns whether there was any. */
   dropDamaged(): Promise<boolean>;
 }>;

@@ -6,6 +6,7 @@ import type { DocumentSource, OpenSourceOptions, SourcePart } from "./document_s
 import { httpClient } from "./http.ts";
 import { cachedListing, type CachedShard, cachedShard } from "./hub_cache.ts";
 import type { HubDescriptor } from "./hub_listing.ts";
+import { numberRows } from "./local_files.ts";
 import { limitParts, takeDocuments } from "./local_source.ts";
 
 export const HUB_ENDPOINT = "https://huggingface.co";
@@ -83,8 +84,7 @@ export async function openHubSource(
           "it changed: start again",
       );
     }
-    let row = rows.firstRow;
-    for await (const text of found.readGroup(group)) yield { id: `${path}:${++row}`, text };
+    yield* numberRows(found.readGroup(group), path, rows.firstRow);
   }
   const read: DocumentSource["read"] = (part, { signal } = {}) =>
     takeDocuments(readPart(part), part.documents ?? Infinity, signal);

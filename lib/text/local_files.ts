@@ -19,8 +19,7 @@ import {
 } from "./file_bytes.ts";
 import { notUtf8, parseLine } from "./json_line.ts";
 import { fileKind, listLocalFiles, localPath } from "./local_paths.ts";
-import { readTextColumn, readTextGroup, type TextColumn } from "./parquet.ts";
-import type { ByteFile } from "./parquet_pages.ts";
+import { readTextColumn, readTextGroup } from "./parquet.ts";
 import { decodeUtf8, MOST_DOCUMENT_BYTES } from "./text_bytes.ts";
 
 /** The most that a file in memory may have: about what a string can hold. */
@@ -38,20 +37,24 @@ async function* readJsonLines(
   { path, id }: LocalFile,
   textField: string,
   range: ByteRange = { start: 0, end: Infinity },
-): AsyncGenerator<TextDocument> {
+): AsyncGenerator<readonly TextDocument[]> {
   const name = range.start === 0 ? id : `${id}@${range.start}`;
   let isEmpty = range.start === 0;
-  for await (const { bytes, number, start } of readLines(path, range)) {
-    let text: string | undefined;
-    try {
-      text = parseLine(bytes, `${path}:${number}`, textField);
-    } catch (error) {
-      if (range.start === 0 || !(error instanceof UserError)) throw error;
-      parseLine(bytes, `${path}:${await lineAt(path, start)}`, textField);
+  for await (const lines of readLines(path, range)) {
+    const documents: TextDocument[] = [];
+    for (const { bytes, number, start } of lines) {
+      try {
+        const text = parseLine(bytes, `${path}:${number}`, textField);
+        if (text !== undefined) documents.push({ id: `${name}:${number}`, text });
+      } catch (error) {
+        yield documents;
+        if (range.start === 0 || !(error instanceof UserError)) throw error;
+        parseLine(bytes, `${path}:${await lineAt(path, start)}`, textField);
+      }
     }
-    if (text === undefined) continue;
+    if (documents.length === 0) continue;
     isEmpty = false;
-    yield { id: `${name}:${number}`, text };
+    yield documents;
   }
   if (isEmpty && range.end === Infinity) {
     throw new UserError(`${path}:1: expected JSON lines, found an empty file: fill or remove it`);
@@ -76,20 +79,18 @@ async function readPlain({ path, id }: LocalFile, most: number): Promise<TextDoc
   return { id, text };
 }
 
-/** The documents of a row group of a Parquet file. */
-export async function* readRows(
-  file: ByteFile,
+/** Texts of consecutive rows as documents, whose ids count the rows from 1. */
+export async function* numberRows(
+  pages: AsyncIterable<readonly string[]>,
   id: string,
-  column: TextColumn,
-  group: number,
-): AsyncGenerator<TextDocument> {
-  const found = column.groups[group]!;
-  let row = found.firstRow;
-  for await (const text of readTextGroup(file, column, found)) yield { id: `${id}:${++row}`, text };
+  firstRow: number,
+): AsyncGenerator<readonly TextDocument[]> {
+  let row = firstRow;
+  for await (const texts of pages) yield texts.map((text) => ({ id: `${id}:${++row}`, text }));
 }
 
 /**
- * The documents of a file in their order.
+ * The documents of a file in their order, as many at once as come at once.
  *
  * @param range Of a .jsonl file that is not compressed: the lines that start in it.
  */
@@ -97,15 +98,17 @@ export async function* readFileDocuments(
   file: LocalFile,
   { textField, mostBytes = MOST_DOCUMENT_BYTES }: ReadOptions,
   range?: ByteRange,
-): AsyncGenerator<TextDocument> {
+): AsyncGenerator<readonly TextDocument[]> {
   const { kind } = fileKind(file.path);
   if (kind === "jsonl") yield* readJsonLines(file, textField, range);
-  else if (kind !== "parquet") yield await readPlain(file, mostBytes);
+  else if (kind !== "parquet") yield [await readPlain(file, mostBytes)];
   else {
     const bytes = await openByteFile(file.path);
     try {
       const column = await readTextColumn(bytes, textField);
-      for (const group of column.groups.keys()) yield* readRows(bytes, file.id, column, group);
+      for (const group of column.groups) {
+        yield* numberRows(readTextGroup(bytes, column, group), file.id, group.firstRow);
+      }
     } finally {
       await bytes.close();
     }
@@ -125,16 +128,16 @@ export async function readLocalDocuments(
   const documents: TextDocument[] = [];
   for (const id of names) {
     const path = localPath(folder, id);
-    for await (
-      const document of readFileDocuments({ path, id }, { textField, mostBytes: MOST_FILE_BYTES })
-    ) {
-      if (document.text.trim() === "") {
+    const options = { textField, mostBytes: MOST_FILE_BYTES };
+    for await (const some of readFileDocuments({ path, id }, options)) {
+      const blank = some.find(({ text }) => text.trim() === "");
+      if (blank !== undefined) {
         throw new UserError(
-          `${join(folder, document.id)}: expected text in column "${textField}", found none: ` +
+          `${join(folder, blank.id)}: expected text in column "${textField}", found none: ` +
             "remove the row",
         );
       }
-      documents.push(document);
+      documents.push(...some);
     }
   }
   return documents;

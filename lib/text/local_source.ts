@@ -11,9 +11,9 @@ import type {
   SourcePart,
 } from "./document_source.ts";
 import { openByteFile } from "./file_bytes.ts";
-import { type LocalFile, readFileDocuments, readRows } from "./local_files.ts";
+import { type LocalFile, numberRows, readFileDocuments } from "./local_files.ts";
 import { attempt, fileKind, listLocalFiles, localName, localPath } from "./local_paths.ts";
-import { readTextColumn, type TextColumn } from "./parquet.ts";
+import { readTextColumn, readTextGroup, type TextColumn } from "./parquet.ts";
 
 /** Plain JSON lines are read in parts of this many bytes, so that many threads may. */
 const PART_BYTES = 64 * 2 ** 20;
@@ -85,18 +85,20 @@ function placeOf(name: string): { id: string; group?: number; start?: number } {
   return lines === undefined ? { id: name } : { id: lines, start: Number(start) };
 }
 
-/** No more than `limit` documents; stops between two of them when the signal says so. */
+/** Documents one by one, no more than `limit`; stops between two when the signal says so. */
 export async function* takeDocuments(
-  documents: AsyncIterable<TextDocument>,
+  batches: AsyncIterable<readonly TextDocument[]>,
   limit: number,
   signal?: AbortSignal,
 ): AsyncGenerator<TextDocument> {
   let left = limit;
   if (left === 0) return;
-  for await (const document of documents) {
-    signal?.throwIfAborted();
-    yield document;
-    if (--left === 0) return;
+  for await (const batch of batches) {
+    for (const document of batch) {
+      signal?.throwIfAborted();
+      yield document;
+      if (--left === 0) return;
+    }
   }
 }
 
@@ -112,8 +114,7 @@ export async function limitParts(
     const part = parts[at]!;
     let documents = Math.min(left, part.documents ?? 0);
     if (part.documents === undefined) {
-      const all = read(part, signal === undefined ? {} : { signal });
-      for await (const _ of takeDocuments(all, left, signal)) documents++;
+      for await (const _ of read({ ...part, documents: left }, signal && { signal })) documents++;
     }
     taken.push({ ...part, documents });
     left -= documents;
@@ -129,7 +130,9 @@ export async function openLocalSource(
   const { path: source, textField, limit } = descriptor;
   const { folder, names } = await listLocalFiles(source);
   const columnOf = columnReader(textField);
-  async function* readPart({ name, bytes, version }: SourcePart) {
+  async function* readPart(
+    { name, bytes, version }: SourcePart,
+  ): AsyncGenerator<readonly TextDocument[]> {
     const { id, group, start } = placeOf(name);
     const file = { path: localPath(folder, id), id };
     if ((await versionOf(file.path)).version !== version) {
@@ -145,7 +148,9 @@ export async function openLocalSource(
     }
     const stored = await openByteFile(file.path);
     try {
-      yield* readRows(stored, id, await columnOf(file.path, version), group);
+      const column = await columnOf(file.path, version);
+      const rows = column.groups[group]!;
+      yield* numberRows(readTextGroup(stored, column, rows), id, rows.firstRow);
     } finally {
       await stored.close();
     }

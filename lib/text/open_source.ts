@@ -55,7 +55,7 @@ export function parseSource(
 function openSotu(descriptor: SourceDescriptor): DocumentSource {
   const { limit = SOTU_PART.documents } = descriptor;
   async function* documents() {
-    yield* await readSotu();
+    yield await readSotu();
   }
   return {
     name: "sotu",

@@ -102,7 +102,7 @@ export async function readTextColumn(file: ByteFile, name: string): Promise<Text
 }
 
 /**
- * The texts of a row group in the order of its rows. A null is an empty text, so that rows can be
+ * The texts of a row group in the order of its rows, a page's at once. A null is an empty text, so that rows can be
  * counted.
  *
  * @param file Holds at least the group's bytes, at their place.
@@ -112,7 +112,7 @@ export async function* readTextGroup(
   file: ByteFile,
   { name, isOptional }: Omit<TextColumn, "groups">,
   group: TextGroup,
-): AsyncGenerator<string> {
+): AsyncGenerator<readonly string[]> {
   if (group.rows === 0) return; // Arrow writes half a page for these.
   const decode = pageDecoder(name, isOptional, group.codec);
   let dictionary: ArrayLike<Uint8Array> | undefined;
@@ -125,15 +125,19 @@ export async function* readTextGroup(
       dictionary = values as ArrayLike<Uint8Array>;
       continue;
     }
-    for (let i = 0; i < values.length; i++) {
-      if (row >= end) throw damaged(where(), `more than the ${group.rows} rows of its group`);
-      const value: unknown = values[i];
-      yield textOf(typeof value === "number" ? dictionary?.[value] ?? value : value, {
-        isOptional,
-        where,
-      });
-      row++;
+    const texts: string[] = [];
+    try {
+      for (let i = 0; i < values.length; i++, row++) {
+        if (row >= end) throw damaged(where(), `more than the ${group.rows} rows of its group`);
+        const value: unknown = values[i];
+        const found = typeof value === "number" ? dictionary?.[value] ?? value : value;
+        texts.push(textOf(found, { isOptional, where }));
+      }
+    } catch (error) {
+      yield texts;
+      throw error;
     }
+    yield texts;
   }
   if (row !== end) {
     throw damaged(where(), `${row - group.firstRow} of the ${group.rows} rows of its group`);

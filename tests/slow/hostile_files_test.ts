@@ -16,7 +16,7 @@ const MEGABYTE = 1e6;
 
 async function read(path: string): Promise<ReadReport> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-check", "--allow-read", "--allow-env", "tests/slow/_read_source.ts", path],
+    args: ["run", "--no-check", "--allow-all", "tests/slow/_read_source.ts", path],
     cwd: root,
   }).output();
   assert.equal(code, 0, new TextDecoder().decode(stderr));

@@ -24,6 +24,14 @@ async function readAll(source: DocumentSource, parts = source.parts): Promise<Te
   return documents;
 }
 
+/** All documents of a file. */
+async function readFile(
+  file: Readonly<{ path: string; id: string }>,
+  range?: Readonly<{ start: number; end: number }>,
+): Promise<TextDocument[]> {
+  return (await Array.fromAsync(readFileDocuments(file, { textField: "text" }, range))).flat();
+}
+
 const rows = ["row one", "row two", "row three", "row four", "row five"];
 const files = {
   "a/notes.md": "# Notes",
@@ -217,7 +225,7 @@ Deno.test("readFileDocuments() refuses compressed files that are cut off or some
     const read = async (name: string, content: Uint8Array) => {
       await writeFile(join(folder, name), content);
       const file = { path: join(folder, name), id: name };
-      return await Array.fromAsync(readFileDocuments(file, { textField: "text" }));
+      return await readFile(file);
     };
     assert.equal((await read("whole.jsonl.zst", packed)).length, 50);
     const twice = await read("frames.jsonl.zst", Buffer.concat([packed, packed]));
@@ -240,10 +248,8 @@ Deno.test("readFileDocuments() gives each line once, however a file is cut into 
   await withFiles({ "a.jsonl": content }, async (folder) => {
     const file = { path: join(folder, "a.jsonl"), id: "a.jsonl" };
     const size = Buffer.byteLength(content);
-    const read = (start: number, end: number) =>
-      Array.fromAsync(readFileDocuments(file, { textField: "text" }, { start, end }));
-    const whole = (await Array.fromAsync(readFileDocuments(file, { textField: "text" })))
-      .map(({ text }) => text);
+    const read = (start: number, end: number) => readFile(file, { start, end });
+    const whole = (await readFile(file)).map(({ text }) => text);
     assert.deepEqual(whole, [...texts.filter((text) => text !== ""), "no line feed"]);
     for (let step = 1; step <= size; step++) {
       const found: TextDocument[] = [];
@@ -259,7 +265,7 @@ Deno.test("readFileDocuments() counts the lines of all of a file in a range's er
     const path = join(folder, "a.jsonl");
     const range = { start: 20, end: 100 };
     await assert.rejects(
-      Array.fromAsync(readFileDocuments({ path, id: "a.jsonl" }, { textField: "text" }, range)),
+      readFile({ path, id: "a.jsonl" }, range),
       new UserError(
         `${path}:3: expected a field "text", found "no": name the field that holds the text`,
       ),
