@@ -1,6 +1,4 @@
 /** `deno task data -- fetch`: a dataset of the Hub onto this disk. */
-import { UserError } from "../errors.ts";
-import { withInterrupt } from "../experiments/interrupt.ts";
 import {
   type FetchItem,
   formatBytes,
@@ -11,6 +9,7 @@ import {
 } from "../text/mod.ts";
 import { type CommandSpec, parseCommand, UsageError } from "./_args.ts";
 import { byteProgress } from "../figures/byte_progress.ts";
+import { stoppable } from "./_data_common.ts";
 import { HUB_NOTES, hubOptions } from "./_hub.ts";
 import { projectAt } from "./_project.ts";
 
@@ -54,9 +53,6 @@ export const fetchCommand = {
   ],
 } as const satisfies CommandSpec;
 
-/** Exit code after Ctrl-C, as shells have it. */
-const INTERRUPTED = 130;
-
 export async function fetchData(argv: readonly string[]): Promise<number> {
   const { options, positionals: [name] } = parseCommand(fetchCommand, argv);
   const { textField, limit, refresh } = options;
@@ -67,21 +63,13 @@ export async function fetchData(argv: readonly string[]): Promise<number> {
         `(see ${fetchCommand.name} --help)`,
     );
   }
-  return await withInterrupt(async (signal) => {
-    try {
-      const hub = hubOptions(projectAt().cache);
-      const open = { ...hub, signal, refresh, log: console.error };
-      const source = await openHubSource(descriptor, open);
-      if (options.check) {
-        for (const damaged of await source.dropDamaged()) console.error(`${damaged}: was damaged`);
-      }
-      await fetchItems(source, name!, options.dryRun);
-      return 0;
-    } catch (error) {
-      if (!signal.aborted || error instanceof UserError) throw error;
-      console.error("stopped: the same command goes on from here");
-      return INTERRUPTED;
+  return await stoppable(async (signal) => {
+    const hub = hubOptions(projectAt().cache);
+    const source = await openHubSource(descriptor, { ...hub, signal, refresh, log: console.error });
+    if (options.check) {
+      for (const damaged of await source.dropDamaged()) console.error(`${damaged}: was damaged`);
     }
+    await fetchItems(source, name!, options.dryRun);
   });
 }
 

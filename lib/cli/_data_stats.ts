@@ -1,6 +1,4 @@
 /** `deno task data -- stats`: what a source of documents is like. */
-import { UserError } from "../errors.ts";
-import { withInterrupt } from "../experiments/interrupt.ts";
 import { formatTextTable } from "../figures/text_table.ts";
 import {
   type DocumentSource,
@@ -11,9 +9,10 @@ import {
   type SourceStats,
   type TextDocument,
 } from "../text/mod.ts";
-import { parseTokenizer, type Tokenizer, trainTokenizer } from "../tokenizer/mod.ts";
+import { trainTokenizer } from "../tokenizer/mod.ts";
 import { type CommandSpec, parseCommand } from "./_args.ts";
 import { type ByteProgress, byteProgress } from "../figures/byte_progress.ts";
+import { readTokenizer, SOURCE_OPTIONS, SOURCE_POSITIONAL, stoppable } from "./_data_common.ts";
 import { HUB_NOTES, hubOptions } from "./_hub.ts";
 import { projectAt } from "./_project.ts";
 
@@ -23,20 +22,9 @@ const TRAINING_BYTES = 10_000_000;
 export const statsCommand = {
   name: "deno task data -- stats",
   summary: "Measures a source: documents, bytes, tokens, lengths, repetition, compression.",
-  positionals: [
-    {
-      name: "SOURCE",
-      required: true,
-      description: "a file, a folder, a pattern, or a name that data -- list shows",
-    },
-  ],
+  positionals: [SOURCE_POSITIONAL],
   options: {
-    limit: { type: "integer", min: 1, description: "only the first N documents" },
-    textField: {
-      type: "string",
-      default: "text",
-      description: "the field of a JSON line, or the column, that holds the text",
-    },
+    ...SOURCE_OPTIONS,
     tokenizer: {
       type: "string",
       placeholder: "FILE",
@@ -57,48 +45,24 @@ export const statsCommand = {
   notes: HUB_NOTES,
 } as const satisfies CommandSpec;
 
-/** Exit code after Ctrl-C, as shells have it. */
-const INTERRUPTED = 130;
-
 export async function showStats(argv: readonly string[]): Promise<number> {
   const { options, positionals: [name] } = parseCommand(statsCommand, argv);
   const { textField, limit } = options;
   const descriptor = parseSource(name!, { textField, ...(limit !== undefined && { limit }) });
-  const progress = byteProgress("measuring");
-  return await withInterrupt(async (signal) => {
-    try {
-      const hub = hubOptions(projectAt().cache);
-      const source = await openSource(descriptor, { ...hub, signal, log: console.error });
-      const tokenizer = options.tokenizer === undefined
-        ? await trainOn(source, options.vocabulary, signal)
-        : await readTokenizer(options.tokenizer);
-      const all = withProgress(source, progress, signal);
-      const stats = await measureSource(all, { tokenizer });
-      await progress.finish();
-      const { licence } = source;
-      const facts = { source: name!, ...(licence && { licence }), vocabulary: tokenizer.vocabSize };
-      console.log(
-        options.json ? JSON.stringify({ ...facts, ...stats }) : formatStats(facts, stats),
-      );
-      return 0;
-    } catch (error) {
-      if (!signal.aborted || error instanceof UserError) throw error;
-      console.error("stopped");
-      return INTERRUPTED;
-    } finally {
-      await progress.finish();
-    }
+  const given = options.tokenizer === undefined
+    ? undefined
+    : await readTokenizer(options.tokenizer);
+  return await stoppable(async (signal) => {
+    const open = { ...hubOptions(projectAt().cache), signal, log: console.error };
+    const source = await openSource(descriptor, open);
+    const tokenizer = given ?? await trainOn(source, options.vocabulary, signal);
+    const progress = byteProgress("measuring");
+    const stats = await measureSource(withProgress(source, progress, signal), { tokenizer })
+      .finally(() => progress.finish());
+    const { licence } = source;
+    const facts = { source: name!, ...(licence && { licence }), vocabulary: tokenizer.vocabSize };
+    console.log(options.json ? JSON.stringify({ ...facts, ...stats }) : formatStats(facts, stats));
   });
-}
-
-async function readTokenizer(path: string): Promise<Tokenizer> {
-  let text: string;
-  try {
-    text = await Deno.readTextFile(path);
-  } catch (error) {
-    throw new UserError(`${path}: expected a tokenizer.json, found ${(error as Error).message}`);
-  }
-  return parseTokenizer(text, path);
 }
 
 async function trainOn(source: DocumentSource, vocabSize: number, signal: AbortSignal) {

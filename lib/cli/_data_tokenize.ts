@@ -1,24 +1,15 @@
 /** `deno task data -- tokenize`: a source as shards of token ids. */
-import { UserError } from "../errors.ts";
 import { prepareShown } from "../experiments/prepare_shown.ts";
-import { readFileIfPresent } from "../files.ts";
 import { formatBytes, openSource, parseSource, type ShardSet, TEXT_UNITS } from "../text/mod.ts";
-import { parseTokenizer, type Tokenizer } from "../tokenizer/mod.ts";
 import { type CommandSpec, parseCommand, UsageError } from "./_args.ts";
-import { SOURCE_OPTIONS, stoppable } from "./_data_tokenizer.ts";
+import { readTokenizer, SOURCE_OPTIONS, SOURCE_POSITIONAL, stoppable } from "./_data_common.ts";
 import { HUB_NOTES, hubOptions } from "./_hub.ts";
 import { projectAt } from "./_project.ts";
 
 export const tokenizeCommand = {
   name: "deno task data -- tokenize",
   summary: "Tokenizes a source to shards in .cache/shards, which training reads.",
-  positionals: [
-    {
-      name: "SOURCE",
-      required: true,
-      description: "a file, a folder, a pattern, or a name that data -- list shows",
-    },
-  ],
+  positionals: [SOURCE_POSITIONAL],
   options: {
     vocabulary: {
       type: "integer",
@@ -84,15 +75,6 @@ export async function tokenizeData(argv: readonly string[]): Promise<number> {
     });
     for (const line of describeShards(shards)) console.log(line);
   });
-}
-
-async function readTokenizer(path: string): Promise<Tokenizer> {
-  const bytes = await readFileIfPresent(path);
-  if (bytes !== null) return parseTokenizer(new TextDecoder().decode(bytes), path);
-  throw new UserError(
-    `${path}: expected a tokenizer.json, found none; make one with ` +
-      "deno task data -- tokenizer train",
-  );
 }
 
 /** What a set of shards has, side by side, and where it is. */

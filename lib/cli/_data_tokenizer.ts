@@ -1,34 +1,19 @@
 /** `deno task data -- tokenizer`: a tokenizer trained on a source. */
-import { UserError } from "../errors.ts";
-import { withInterrupt } from "../experiments/interrupt.ts";
 import { byteProgress } from "../figures/byte_progress.ts";
 import { writeFileAtomically } from "../files.ts";
 import { openSource, parseSource, trainSourceTokenizer } from "../text/mod.ts";
 import { formatTokenizer } from "../tokenizer/mod.ts";
 import { type CommandSpec, parseCommand, UsageError } from "./_args.ts";
+import { SOURCE_OPTIONS, SOURCE_POSITIONAL, stoppable } from "./_data_common.ts";
 import { HUB_NOTES, hubOptions } from "./_hub.ts";
 import { projectAt } from "./_project.ts";
-
-/** Options of every subcommand that reads a source of documents. */
-export const SOURCE_OPTIONS = {
-  limit: { type: "integer", min: 1, description: "only the first N documents" },
-  textField: {
-    type: "string",
-    default: "text",
-    description: "the field of a JSON line, or the column, that holds the text",
-  },
-} as const;
 
 export const tokenizerCommand = {
   name: "deno task data -- tokenizer",
   summary: "Trains a byte-level BPE tokenizer on the training text of a source.",
   positionals: [
     { name: "train", required: true, description: "the word train: it is all there is" },
-    {
-      name: "SOURCE",
-      required: true,
-      description: "a file, a folder, a pattern, or a name that data -- list shows",
-    },
+    SOURCE_POSITIONAL,
   ],
   options: {
     vocabulary: {
@@ -65,9 +50,6 @@ export const tokenizerCommand = {
   notes: ["Documents that are held out are left out.", ...HUB_NOTES],
 } as const satisfies CommandSpec;
 
-/** Exit code after Ctrl-C, as shells have it. */
-export const INTERRUPTED = 130;
-
 export async function makeTokenizer(argv: readonly string[]): Promise<number> {
   const { options, positionals: [verb, name] } = parseCommand(tokenizerCommand, argv);
   if (verb !== "train") {
@@ -99,22 +81,6 @@ export async function makeTokenizer(argv: readonly string[]): Promise<number> {
     );
     if (tokenizer.vocabSize < vocabSize) {
       console.error(`the text has no more pairs: it gives fewer than ${vocabSize} entries`);
-    }
-  });
-}
-
-/** Runs until it is done (0) or stopped by Ctrl-C, which is no error (130). */
-export async function stoppable(run: (signal: AbortSignal) => Promise<void>): Promise<number> {
-  return await withInterrupt(async (signal) => {
-    try {
-      await run(signal);
-      return 0;
-    } catch (error) {
-      if (!signal.aborted) throw error;
-      console.error(
-        error instanceof UserError ? error.message : "stopped: the same command goes on from here",
-      );
-      return INTERRUPTED;
     }
   });
 }

@@ -1,8 +1,9 @@
 /** `deno task reproduce`: every notebook, the report and the one table. */
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { readClaims } from "../experiments/claims.ts";
 import { writeFileAtomically } from "../files.ts";
-import { type CommandSpec, parseCommand, runCommand } from "./_args.ts";
+import { listLocalFiles, parseSource } from "../text/mod.ts";
+import { type CommandSpec, parseCommand, runCommand, UsageError } from "./_args.ts";
 import { formatClaims } from "../figures/claims_table.ts";
 import { exists, hashParts, listFolder, readTextIfPresent, removeIfPresent } from "./_files.ts";
 import { selectNotebooks } from "./_notebook_check.ts";
@@ -34,11 +35,26 @@ const spec = {
       description: "only these, e.g. 01 or 00_tour (default all)",
     },
     fresh: { type: "boolean", description: "ignore stored runs and finished notebooks" },
+    corpus: {
+      type: "string",
+      placeholder: "NAME|PATH",
+      description:
+        "train on this text, as deno task train --corpus reads it, in place of the preset's",
+    },
+    limit: { type: "integer", min: 1, description: "with --corpus: only the first N documents" },
   },
   examples: [
     { command: "deno task reproduce", does: "everything, quick" },
     { command: "deno task reproduce --notebook 01 --fresh", does: "one notebook, from nothing" },
     { command: "deno task reproduce --preset small", does: "what the committed outputs show" },
+    {
+      command: "deno task reproduce --preset paper --notebook 01",
+      does: "the paper's experiment on the paper's text; wants a GPU and the Hub",
+    },
+    {
+      command: "deno task reproduce --notebook 01 --corpus my_texts/",
+      does: "the same questions, asked of your own text",
+    },
   ],
   notes: [
     "Interrupted with Ctrl-C, the same command goes on: finished notebooks are not run again as",
@@ -47,7 +63,8 @@ const spec = {
 } as const satisfies CommandSpec;
 
 async function main(argv: readonly string[]): Promise<number> {
-  const { options } = parseCommand(spec, argv);
+  const { options: given } = parseCommand(spec, argv);
+  const options = { ...given, corpus: await checkCorpus(given) };
   const start = performance.now();
   const environment = await ensureSetup();
   const { project } = environment;
@@ -90,6 +107,23 @@ async function main(argv: readonly string[]): Promise<number> {
   return 1;
 }
 
+/**
+ * The text asked for, by name or absolute path: a notebook's working folder is another one.
+ *
+ * @throws UserError for a name that leads nowhere.
+ */
+async function checkCorpus(
+  { corpus, limit }: { corpus: string | undefined; limit: number | undefined },
+): Promise<string | undefined> {
+  if (corpus === undefined) {
+    if (limit === undefined) return undefined;
+    throw new UsageError("--limit does nothing without --corpus; leave it out or name a text");
+  }
+  if (parseSource(corpus).kind !== "local") return corpus;
+  await listLocalFiles(corpus);
+  return resolve(corpus);
+}
+
 /** What is left behind by an executed notebook. */
 interface NotebookStamp {
   readonly key: string;
@@ -127,6 +161,8 @@ async function reproduceNotebook(
   const key = notebookKey(notebook, {
     code,
     preset: settings.preset,
+    corpus: settings.corpus,
+    limit: settings.limit,
     tensorflow: environment.tensorflow.requirement,
   });
   const finished = settings.fresh ? undefined : readFinished(files, key);

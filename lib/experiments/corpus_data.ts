@@ -12,16 +12,21 @@ export type TrainSubset = Readonly<{
   trainWithout?: number;
 }>;
 
+/** Where a text is, and how much of it is read. */
+export type TextPlace = Readonly<{
+  /** A source by name (`sotu`, `fineweb-edu`, `hf:…`), or a path or pattern of files. */
+  corpus: string;
+  /** The field or column that holds the text; `text` by default. */
+  textField?: string;
+  /** The first documents only. */
+  limit?: number;
+}>;
+
 /** Windows of a text. */
 export type CorpusData =
   & TrainSubset
+  & TextPlace
   & Readonly<{
-    /** A source by name (`sotu`, `fineweb-edu`, `hf:…`), or a path or pattern of files. */
-    corpus: string;
-    /** The field or column that holds the text; `text` by default. */
-    textField?: string;
-    /** The first documents only. */
-    limit?: number;
     vocabSize: number;
     unit: TextUnit;
     layout: Layout;

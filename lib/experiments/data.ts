@@ -27,7 +27,7 @@ import type { CorpusData, TrainSubset } from "./corpus_data.ts";
 import { storedText, type StoredTextOptions, type TextWindows, usesShards } from "./stored_data.ts";
 import { checkCount, everyNth, pickWindows, scoredTokens, trainSubset } from "./window_subsets.ts";
 
-export type { CorpusData, TrainSubset } from "./corpus_data.ts";
+export type { CorpusData, TextPlace, TrainSubset } from "./corpus_data.ts";
 export { everyNth, halfRows, pickWindows, scoredTokens } from "./window_subsets.ts";
 
 export type DataSpec = CorpusData | LatentData | SourceData;

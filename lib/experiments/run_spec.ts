@@ -5,7 +5,7 @@ import { embeddingSize, type ModelConfig } from "../models/mod.ts";
 import type { EstimatorName } from "../entropy/mod.ts";
 import type { Condition, Site } from "../measure/mod.ts";
 import type { TrainingConfig } from "../train/mod.ts";
-import type { CorpusData, DataSpec } from "./data.ts";
+import type { CorpusData, DataSpec, TextPlace } from "./data.ts";
 
 /**
  * Where the numbers per token come from that a model is trained on (paper §4.6) or that its losses
@@ -85,6 +85,15 @@ export function neededRuns({ frozenEncoder, teacher, estimates }: RunSpec): RunS
 export function teacherRuns(teacher: Teacher | undefined): RunSpec[] {
   if (teacher === undefined || "exact" in teacher) return [];
   return "run" in teacher ? [teacher.run] : [teacher.halves.even, teacher.halves.odd];
+}
+
+/** The same run, and those that it needs, on another text. Runs on made sequences stay as they are. */
+export function withText(spec: RunSpec, text: TextPlace): RunSpec {
+  return JSON.parse(JSON.stringify(spec), (key, value) => {
+    if ((key !== "data" && key !== "onto") || value?.corpus === undefined) return value;
+    const { corpus: _corpus, textField: _field, limit: _limit, ...windows } = value;
+    return { ...windows, ...text };
+  });
 }
 
 /**

@@ -7,7 +7,7 @@ import { valueOverSeeds } from "./arm_summary.ts";
 import { prepareData, type PrepareDataOptions } from "./data.ts";
 import type { TokenEntropyPreset } from "./entropy_presets.ts";
 import { type EstimateSet, ofSeed, setsOf, tokenPairs } from "./estimate_sets.ts";
-import { projectData } from "./notebook.ts";
+import { onProjectText, projectData } from "./notebook.ts";
 import { tokenArm } from "./token_entropy_arms.ts";
 import {
   positionMeans,
@@ -22,7 +22,7 @@ export async function estimatedTexts(
   { data, windows }: Pick<TokenEntropyPreset, "data" | "windows">,
   options: PrepareDataOptions = projectData(),
 ): Promise<string[][]> {
-  const { tokenizer, training } = await prepareData(data, options);
+  const { tokenizer, training } = await prepareData(onProjectText(data), options);
   const { ids, contextLength } = fullWindows(training.heldOut, windows);
   return Array.from({ length: windows }, (_, row) =>
     Array.from(
