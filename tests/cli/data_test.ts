@@ -132,7 +132,7 @@ Deno.test("deno task data says in one line what is wrong", () =>
         [
           ["stats", "sotu", "--tokenizer", "none.json"],
           1,
-          /none\.json: expected a tokenizer\.json/,
+          /none\.json: expected a tokenizer\.json, found none; make one with/,
         ],
       ];
     for (const [argv, code, said, more] of cases) {

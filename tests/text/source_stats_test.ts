@@ -13,11 +13,14 @@ async function* documentsOf(texts: readonly string[]) {
 }
 
 const random = createRandom(4).stream("texts");
-const texts = Array.from({ length: 500 }, (_, i) =>
-  i % 10 === 9
-    ? `the same ${i % 50}`
-    : Array.from({ length: Math.floor(random.uniform() * 300) }, () =>
-      "aeioué "[Math.floor(random.uniform() * 7)]).join(""));
+const texts = Array.from(
+  { length: 500 },
+  (_, i) =>
+    i % 10 === 9 ? `the same ${i % 50}` : Array.from(
+      { length: Math.floor(random.uniform() * 300) },
+      () => "aeioué "[Math.floor(random.uniform() * 7)],
+    ).join(""),
+);
 
 Deno.test("measureSource() counts documents, bytes, tokens and lengths", async () => {
   const stats = await measureSource(documentsOf(["", "a", "éé", "abc", "abcd", "abcde"]), {
