@@ -117,7 +117,7 @@ async function listFolder(client: HttpClient, url: string, repository: string) {
     if (!Array.isArray(value)) {
       throw new UserError(`hf:${repository}: expected a list of files at ${url}, found another`);
     }
-    entries.push(...value.filter(isRecord));
+    for (const entry of value) if (isRecord(entry)) entries.push(entry);
     page = next;
   }
   return entries;

@@ -137,7 +137,7 @@ export async function readLocalDocuments(
             "remove the row",
         );
       }
-      documents.push(...some);
+      for (const document of some) documents.push(document); // They may be too many to spread.
     }
   }
   return documents;

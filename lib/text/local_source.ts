@@ -19,6 +19,8 @@ import { readTextColumn, readTextGroup, type TextColumn } from "./parquet.ts";
 const PART_BYTES = 64 * 2 ** 20;
 /** What of a file's content goes into its version. */
 const HEAD_BYTES = 2 ** 16;
+/** Of so many it takes seconds to see which version they are. */
+const MANY_FILES = 10_000;
 
 type LocalDescriptor = Extract<SourceDescriptor, { kind: "local" }>;
 
@@ -125,7 +127,7 @@ export async function limitParts(
 /** @throws UserError for what `listLocalFiles` refuses, and for Parquet files without the column. */
 export async function openLocalSource(
   descriptor: LocalDescriptor,
-  { parts, signal }: Pick<OpenSourceOptions, "parts" | "signal">,
+  { parts, signal, log }: Pick<OpenSourceOptions, "parts" | "signal" | "log">,
 ): Promise<DocumentSource> {
   const { path: source, textField, limit } = descriptor;
   const { folder, names } = await listLocalFiles(source);
@@ -157,14 +159,17 @@ export async function openLocalSource(
   }
   const read: DocumentSource["read"] = (part, options) =>
     takeDocuments(readPart(part), part.documents ?? Infinity, options?.signal);
-  let listed = parts;
-  if (listed === undefined) {
+  const list = async (): Promise<SourcePart[]> => {
+    if (names.length > MANY_FILES) log?.(`${source}: looking at ${names.length} files`);
     const all: SourcePart[] = [];
     for (const id of names) {
       signal?.throwIfAborted();
-      all.push(...await partsOf({ path: localPath(folder, id), id }, columnOf));
+      for (const part of await partsOf({ path: localPath(folder, id), id }, columnOf)) {
+        all.push(part);
+      }
     }
-    listed = limit === undefined ? all : await limitParts(all, limit, read, signal);
-  }
+    return limit === undefined ? all : await limitParts(all, limit, read, signal);
+  };
+  const listed = parts ?? await list();
   return { name: localName(source), parts: listed, read, descriptor };
 }
