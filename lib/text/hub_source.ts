@@ -12,6 +12,7 @@ import { limitParts, takeDocuments } from "./local_source.ts";
 export const HUB_ENDPOINT = "https://huggingface.co";
 /** The paper's held-out rows (paper §7). */
 const HELD_OUT_ROWS = 50_000;
+const REQUESTS_AT_ONCE = 8;
 
 /** What is got in one go: a whole shard, or a row group of one of which not all is wanted. */
 export type FetchItem = Readonly<{
@@ -89,7 +90,7 @@ export async function openHubSource(
   const read: DocumentSource["read"] = (part, { signal } = {}) =>
     takeDocuments(readPart(part), part.documents ?? Infinity, signal);
 
-  const parts = options.parts ?? await listParts([...shards.values()], descriptor.limit, read);
+  const parts = options.parts ?? await listParts([...shards.values()], descriptor.limit, read, log);
   const documents = parts.reduce((sum, part) => sum + (part.documents ?? 0), 0);
   const { repository, configuration } = descriptor;
   return {
@@ -115,16 +116,24 @@ async function listParts(
   shards: readonly CachedShard[],
   limit: number | undefined,
   read: DocumentSource["read"],
+  log: (line: string) => void = () => {},
 ): Promise<SourcePart[]> {
   const parts: SourcePart[] = [];
   let rows = 0;
-  for (const { shard, column } of shards) {
-    for (const [group, found] of (await column()).groups.entries()) {
-      const name = `${shard.path}#${group}`;
-      parts.push({ name, version: shard.version, bytes: found.bytes, documents: found.rows });
-      rows += found.rows;
+  // Without a limit all are wanted: some at once, as each is a small request.
+  const atOnce = limit === undefined ? REQUESTS_AT_ONCE : 1;
+  for (let at = 0; at < shards.length && rows < (limit ?? Infinity); at += atOnce) {
+    const some = shards.slice(at, at + atOnce);
+    if (at > 0) log(`${at} of ${shards.length} shards looked at`);
+    const columns = await Promise.all(some.map(({ column }) => column()));
+    for (const [index, { groups }] of columns.entries()) {
+      const { path, version } = some[index]!.shard;
+      for (const [group, found] of groups.entries()) {
+        const name = `${path}#${group}`;
+        parts.push({ name, version, bytes: found.bytes, documents: found.rows });
+        rows += found.rows;
+      }
     }
-    if (rows >= (limit ?? Infinity)) break;
   }
   return limit === undefined ? parts : await limitParts(parts, limit, read);
 }

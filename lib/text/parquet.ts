@@ -19,18 +19,24 @@ export type TextColumn = Readonly<{
 
 /** Of the metadata at a file's end: a hundred thousand column chunks. */
 const MOST_FOOTER_BYTES = 16_000_000;
+/** Most metadata is shorter than this: over a network one request is enough. */
+const TAIL_BYTES = 2 ** 18;
 const MAGIC = 0x31524150; // "PAR1"
 
 async function readMetadata(file: ByteFile): Promise<FileMetaData> {
   if (file.size < 12) throw damaged(file.name, `a file of ${file.size} bytes`);
-  const tail = await file.read(file.size - 8, file.size);
+  const tail = await file.read(Math.max(0, file.size - TAIL_BYTES), file.size);
   const view = new DataView(tail.buffer, tail.byteOffset, tail.byteLength);
-  if (view.getUint32(4, true) !== MAGIC) throw damaged(file.name, 'no "PAR1" at the end');
-  const length = view.getUint32(0, true);
+  if (view.getUint32(tail.length - 4, true) !== MAGIC) {
+    throw damaged(file.name, 'no "PAR1" at the end');
+  }
+  const length = view.getUint32(tail.length - 8, true);
   if (length > Math.min(MOST_FOOTER_BYTES, file.size - 12)) {
     throw damaged(file.name, `metadata of ${length} bytes in a file of ${file.size}`);
   }
-  const footer = await file.read(file.size - 8 - length, file.size);
+  const footer = length + 8 <= tail.length
+    ? tail.subarray(tail.length - 8 - length)
+    : await file.read(file.size - 8 - length, file.size);
   return decoding(file.name, () => parquetMetadata(footer, { geoparquet: false }));
 }
 

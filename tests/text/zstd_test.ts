@@ -48,7 +48,11 @@ const greedy = Buffer.concat([Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xa8]),
 
 Deno.test("unzstdStream() and unzstdPage() refuse windows that are too large", async () => {
   const said = /a window of 2147483648 bytes, more than 134217728/;
-  await assert.rejects(unpack(greedy), said);
+  const skippable = Buffer.from([0x51, 0x2a, 0x4d, 0x18, 5, 0, 0, 0, 1, 2, 3, 4, 5]);
+  for (const before of [[], [frame], [withoutSize, skippable, zstdCompressSync("")]]) {
+    await assert.rejects(unpack(Buffer.concat([...before, greedy])), said);
+    await assert.rejects(unpack(Buffer.concat([...before, greedy]), 61), said);
+  }
   assert.throws(() => unzstdPage(greedy, 10), said);
 });
 
