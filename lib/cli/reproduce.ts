@@ -15,6 +15,7 @@ import { makeOffline, remoteResources } from "./_offline_html.ts";
 import { lastLines } from "./_process.ts";
 import { formatElapsed } from "./_progress.ts";
 import type { Project } from "./_project.ts";
+import { printPlan } from "./_reproduce_plan.ts";
 import { renderReport, type ReportedNotebook } from "./_report_page.ts";
 import { ensureSetup, type Environment } from "./environment.ts";
 
@@ -42,6 +43,10 @@ const spec = {
         "train on this text, as deno task train --corpus reads it, in place of the preset's",
     },
     limit: { type: "integer", min: 1, description: "with --corpus: only the first N documents" },
+    dryRun: {
+      type: "boolean",
+      description: "say what would be downloaded, stored and trained, and how long it takes",
+    },
   },
   examples: [
     { command: "deno task reproduce", does: "everything, quick" },
@@ -69,6 +74,10 @@ async function main(argv: readonly string[]): Promise<number> {
   const environment = await ensureSetup();
   const { project } = environment;
   const names = selectNotebooks(project, options.notebook ?? []);
+  if (options.dryRun) {
+    await printPlan(project, names, options);
+    return 0;
+  }
   removeOrphans(project);
   const code = hashCode(project);
   const reported: ReportedNotebook[] = [];
