@@ -19,12 +19,13 @@ export function byteProgress(label: string, options: LiveProgressOptions = {}): 
       first ??= { done, at: now() };
       const seconds = (now() - first.at) / 1000;
       const rate = seconds > 0 ? (done - first.done) / seconds : 0;
-      const steps = Math.max(1, Math.ceil(total / TENTH)) / 10;
+      const steps = Math.max(1, Math.ceil(total / TENTH));
       await progress.update({
         detail: rate > 0 ? `${detail}, ${(rate / MEGABYTE).toFixed(1)} MB/s` : detail,
         unit: "MB",
-        step: done >= total ? steps : Math.min(steps - 0.1, Math.floor(done / TENTH) / 10),
-        steps,
+        // The last step is the end, which rounding alone does not reach.
+        step: (done >= total ? steps : Math.min(steps - 1, Math.floor(done / TENTH))) / 10,
+        steps: steps / 10,
         etaSeconds: rate > 0 ? (total - done) / rate : NaN,
       });
     },
