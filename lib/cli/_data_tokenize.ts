@@ -31,7 +31,7 @@ export const tokenizeCommand = {
     workers: {
       type: "integer",
       min: 1,
-      description: "threads (default: as many as there are processors, at most 8)",
+      description: "threads (default: as many as there are processors, at most 3, of 300 MB each)",
     },
   },
   examples: [

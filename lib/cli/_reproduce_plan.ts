@@ -1,5 +1,5 @@
 /** `deno task reproduce --dry-run`: what it would download, store and train, and for how long. */
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import {
   architectureOf,
   type MeasuredSpeed,
@@ -11,8 +11,9 @@ import type { PresetName } from "../experiments/presets.ts";
 import { type RunSpec, withText } from "../experiments/run_spec.ts";
 import type { CorpusData } from "../experiments/corpus_data.ts";
 import { formatDuration } from "../figures/terminal_progress.ts";
-import { formatBytes, openHubSource, parseSource } from "../text/mod.ts";
+import { formatBytes, listLocalFiles, openHubSource, parseSource } from "../text/mod.ts";
 import { UserError } from "../errors.ts";
+import { UsageError } from "./_args.ts";
 import { knownSources } from "./_data_list.ts";
 import { hubOptions } from "./_hub.ts";
 import { lastLines, runChild } from "./_process.ts";
@@ -33,6 +34,23 @@ export type Probe = Readonly<{
   device: string;
   speeds: readonly MeasuredSpeed[];
 }>;
+
+/**
+ * The text asked for, by name or absolute path: a notebook's working folder is another one.
+ *
+ * @throws UserError for a name that leads nowhere.
+ */
+export async function checkCorpus(
+  { corpus, limit }: Pick<PlanOptions, "corpus" | "limit">,
+): Promise<string | undefined> {
+  if (corpus === undefined) {
+    if (limit === undefined) return undefined;
+    throw new UsageError("--limit does nothing without --corpus; leave it out or name a text");
+  }
+  if (parseSource(corpus).kind !== "local") return corpus;
+  await listLocalFiles(corpus);
+  return resolve(corpus);
+}
 
 /** Prints the plan of notebooks; trains and downloads nothing but lists. */
 export async function printPlan(

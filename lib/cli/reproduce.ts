@@ -1,9 +1,8 @@
 /** `deno task reproduce`: every notebook, the report and the one table. */
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { readClaims } from "../experiments/claims.ts";
 import { writeFileAtomically } from "../files.ts";
-import { listLocalFiles, parseSource } from "../text/mod.ts";
-import { type CommandSpec, parseCommand, runCommand, UsageError } from "./_args.ts";
+import { type CommandSpec, parseCommand, runCommand } from "./_args.ts";
 import { formatClaims } from "../figures/claims_table.ts";
 import { exists, hashParts, listFolder, readTextIfPresent, removeIfPresent } from "./_files.ts";
 import { selectNotebooks } from "./_notebook_check.ts";
@@ -15,7 +14,7 @@ import { makeOffline, remoteResources } from "./_offline_html.ts";
 import { lastLines } from "./_process.ts";
 import { formatElapsed } from "./_progress.ts";
 import type { Project } from "./_project.ts";
-import { printPlan } from "./_reproduce_plan.ts";
+import { checkCorpus, printPlan } from "./_reproduce_plan.ts";
 import { renderReport, type ReportedNotebook } from "./_report_page.ts";
 import { ensureSetup, type Environment } from "./environment.ts";
 
@@ -114,23 +113,6 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   console.error(`error: ${failed.map(({ name }) => name).join(", ")} failed (after ${elapsed})`);
   return 1;
-}
-
-/**
- * The text asked for, by name or absolute path: a notebook's working folder is another one.
- *
- * @throws UserError for a name that leads nowhere.
- */
-async function checkCorpus(
-  { corpus, limit }: { corpus: string | undefined; limit: number | undefined },
-): Promise<string | undefined> {
-  if (corpus === undefined) {
-    if (limit === undefined) return undefined;
-    throw new UsageError("--limit does nothing without --corpus; leave it out or name a text");
-  }
-  if (parseSource(corpus).kind !== "local") return corpus;
-  await listLocalFiles(corpus);
-  return resolve(corpus);
 }
 
 /** What is left behind by an executed notebook. */

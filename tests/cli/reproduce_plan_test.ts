@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { join, relative } from "node:path";
 import { projectAt } from "../../lib/cli/_project.ts";
-import { type Probe, textLines, timeLines } from "../../lib/cli/_reproduce_plan.ts";
+import { checkCorpus, type Probe, textLines, timeLines } from "../../lib/cli/_reproduce_plan.ts";
 import { withText } from "../../lib/experiments/run_spec.ts";
 import { tinyLatentSpec, tinySpec } from "../experiments/_tiny.ts";
 import { withHub } from "../text/_hub_server.ts";
 import { parquetFile } from "../text/_parquet.ts";
+import { refusalOf } from "../_refusal.ts";
 import { withFiles } from "../text/_temporary.ts";
 
 const PROBE: Probe = {
@@ -94,3 +96,20 @@ Deno.test("textLines() goes by data/manifest.json where the Hub cannot be reache
         "text: some/folder/corpus.jsonl, which is here",
       ]);
     })));
+
+Deno.test("checkCorpus() makes paths absolute, leaves names, and refuses what leads nowhere", () =>
+  withFiles({ "texts/a.txt": "some text" }, async (folder) => {
+    assert.equal(await checkCorpus({}), undefined);
+    for (const name of ["finemath", "hf:owner/name"]) {
+      assert.equal(await checkCorpus({ corpus: name, limit: 3 }), name);
+    }
+    const path = join(folder, "texts");
+    assert.equal(await checkCorpus({ corpus: path }), path);
+    assert.equal(await checkCorpus({ corpus: relative(Deno.cwd(), path) }), path);
+    assert.equal(await checkCorpus({ corpus: join(path, "*.txt") }), join(path, "*.txt"));
+    assert.match(
+      await refusalOf(checkCorpus({ corpus: join(folder, "nowhere") })),
+      /nowhere: expected a file, a folder/,
+    );
+    assert.match(await refusalOf(checkCorpus({ limit: 3 })), /^--limit does nothing without/);
+  }));

@@ -26,8 +26,8 @@ import { runInWorkers } from "./worker_pool.ts";
 
 /** Raised whenever shards of the same text and tokenizer would have other bytes. */
 const FORMAT_VERSION = 1;
-/** Threads by default, at most: each takes some hundred MB. */
-const MOST_WORKERS = 8;
+/** Threads by default, at most: each takes about 300 MB, and a gigabyte is to be enough. */
+const MOST_WORKERS = 3;
 
 export type TokenizeProgress =
   & JobProgress
@@ -43,7 +43,7 @@ export type TokenizeOptions = Readonly<{
   unit?: TextUnit;
   /** How workers open the source again. */
   open: Omit<OpenSourceOptions, "parts" | "signal" | "log">;
-  /** Threads; as many as there are processors by default, at most 8. With 0 this one does it. */
+  /** Threads; as many as there are processors by default, at most 3. With 0 this one does it. */
   workers?: number;
   /** Tokens a shard; for tests. */
   shardTokens?: number;
