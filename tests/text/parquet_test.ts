@@ -252,3 +252,29 @@ Deno.test("readTextGroup() refuses a file cut off anywhere, and gives no row twi
     assert.deepEqual(rows, texts.slice(0, rows.length));
   }
 });
+
+Deno.test("readTextGroup() refuses in one line, or reads, files with any bytes changed", async () => {
+  const nulls = texts.slice(0, 120).map((text, i) => i % 4 === 0 ? null : text.slice(0, 60));
+  const sound = (["UNCOMPRESSED", "SNAPPY", "ZSTD", "GZIP"] as const).map((codec) =>
+    parquetFile(nulls, { codec, rowGroupSize: 50 })
+  );
+  const dice = createRandom(5).stream("changes");
+  const below = (count: number) => Math.floor(dice.uniform() * count);
+  let refused = 0;
+  for (let round = 0; round < 400; round++) {
+    const bytes = sound[round % sound.length]!.slice();
+    // Half of the rounds change the metadata at the end.
+    const reach = round % 8 < 4 ? 700 : bytes.length;
+    for (let change = 0; change <= round % 5; change++) {
+      bytes[bytes.length - 1 - below(reach)] = below(256);
+    }
+    try {
+      await readAll(bytes);
+    } catch (error) {
+      assert.ok(error instanceof UserError, `round ${round}: ${(error as Error).stack}`);
+      assert.doesNotMatch(error.message, /\n/);
+      refused++;
+    }
+  }
+  assert.ok(refused > 200, `${refused} refused`);
+});
