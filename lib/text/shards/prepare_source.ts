@@ -3,9 +3,9 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { UserError } from "../../errors.ts";
-import { formatTokenizer, parseTokenizer, type Tokenizer } from "../../tokenizer/mod.ts";
+import type { Tokenizer } from "../../tokenizer/mod.ts";
 import type { DocumentSource } from "../document_source.ts";
-import { cached } from "../tokenized_corpus.ts";
+import { cachedTokenizer } from "../cached.ts";
 import { ShardSet } from "./shard_set.ts";
 import { SAMPLE_BYTES, type SampleProgress, trainSourceTokenizer } from "./source_tokenizer.ts";
 import { splitOf } from "./split.ts";
@@ -41,25 +41,17 @@ export async function prepareSourceTokenizer(
   const identity = [vocabSize, sampleBytes, splitOf(source), textField, parts];
   const key = createHash("sha256").update(JSON.stringify(identity)).digest("hex");
   const path = join(options.open.cacheFolder, `tokenizer-${key}.json`);
-  const tokenizer = await cached(
+  return await cachedTokenizer(
     path,
-    log,
-    (content) => parseTokenizer(new TextDecoder().decode(content), path),
-    async () => {
-      log(`training a tokenizer of ${vocabSize} entries on ${source.name}`);
-      const value = await trainSourceTokenizer(source, {
+    { name: source.name, vocabSize, log },
+    () =>
+      trainSourceTokenizer(source, {
         vocabSize,
         sampleBytes,
         signal,
         ...(onSample && { onProgress: onSample }),
-      });
-      return { value, content: new TextEncoder().encode(formatTokenizer(value)) };
-    },
+      }),
   );
-  if (tokenizer.vocabSize < vocabSize) {
-    log(`${source.name} has text for ${tokenizer.vocabSize} of ${vocabSize} tokenizer entries`);
-  }
-  return tokenizer;
 }
 
 /**
