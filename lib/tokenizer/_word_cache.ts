@@ -1,7 +1,7 @@
 /**
  * Words that were encoded before, found without making a string of each: a hash table of numbers,
  * with the words' characters and their ids in two long arrays. It grows with what it is given up to
- * some ten MB, and is emptied when it is full.
+ * 25 MB, and is emptied when it is full.
  */
 
 /** Longer words are not remembered: they hardly come back. In UTF-16 units. */

@@ -23,7 +23,9 @@ function unreadable(path: string, error: unknown): UserError {
   const found = (error as NodeJS.ErrnoException).code === "ENOENT"
     ? "none"
     : (error as Error).message.replace(/\s+/g, " ");
-  return new UserError(`${path}: expected a shard, found ${found}; tokenize again`);
+  return new UserError(
+    `${path}: expected a shard, found ${found}; delete manifest.json beside it, and tokenize again`,
+  );
 }
 
 /** Up to `length` bytes from `start` on, fewer only at the end of the file. */
