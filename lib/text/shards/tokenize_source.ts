@@ -163,15 +163,22 @@ function makeManifest(
   { unit, folder, key }: Target,
   jobBytes = JOB_BYTES,
 ): ShardManifest {
-  const shards = jobsOf(parts, jobBytes).flatMap(({ number: job }) =>
-    shardsOf(folder, key, job).map(({ head: { number, read, train, heldOut }, hash }) => ({
+  const shards = jobsOf(parts, jobBytes).flatMap(({ number: job }) => {
+    const outlines = shardsOf(folder, key, job);
+    if (outlines.at(-1)?.head.next !== null) {
+      throw new UserError(
+        `${join(folder, shardName(job, outlines.length))}: expected the shard that was written, ` +
+          "found none or a damaged one; is the disk sound? Tokenize again",
+      );
+    }
+    return outlines.map(({ head: { number, read, train, heldOut }, hash }) => ({
       file: shardName(job, number),
       read,
       hash,
       train,
       heldOut,
-    }))
-  );
+    }));
+  });
   const [train, heldOut] = SIDES.map((side) => totalOf(shards, side));
   return {
     key,

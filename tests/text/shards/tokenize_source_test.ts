@@ -189,3 +189,26 @@ Deno.test("tokenizeSource() says what is wrong in one line, with workers and wit
       );
     },
   ));
+
+Deno.test("tokenizeSource() writes no manifest over shards that are not what was written", () =>
+  withFiles({}, async (shardsFolder) => {
+    const source = madeSource(DOCUMENTS);
+    const spoiling: typeof source = {
+      ...source,
+      // When the last part is read, the first job's only shard is cut.
+      async *read(part) {
+        yield* source.read(part);
+        if (part !== source.parts.at(-1)) return;
+        const [{ name }] = [...Deno.readDirSync(shardsFolder)] as [Deno.DirEntry];
+        Deno.truncateSync(join(shardsFolder, name, "00000.000.shard"), 100);
+      },
+    };
+    const options = { shardsFolder, open, ...SMALL };
+    await assert.rejects(
+      tokenizeSource(spoiling, TINY_TOKENIZER, options),
+      (error) =>
+        error instanceof UserError && /00000\.000\.shard: expected the shard/.test(error.message),
+    );
+    const { manifest } = await tokenizeSource(source, TINY_TOKENIZER, options);
+    assert.equal(manifest.read, DOCUMENTS.length);
+  }));
