@@ -12,6 +12,8 @@ import { parquetFile } from "../text/_parquet.ts";
 import { withFiles } from "../text/_temporary.ts";
 
 const KILLS = 40;
+/** What is read of a shard's end at first. */
+const METADATA_BYTES = 2 ** 18;
 
 /** Bytes that compression leaves as they are. */
 function randomTexts(random: Random, rows: number): string[] {
@@ -22,10 +24,14 @@ function randomTexts(random: Random, rows: number): string[] {
 }
 
 /** Answers in small pieces with pauses between them, so that there is time to be killed in. */
-function slowly(server: HubServer, chunkBytes: number): void {
-  server.misbehave = async (_, { proper }) => {
+function slowly(server: HubServer, chunkBytes: number, onFile: () => void): void {
+  server.misbehave = async ({ url }, { proper }) => {
     const response = proper();
     const body = new Uint8Array(await response.arrayBuffer());
+    if (!url.includes("/resolve/") || body.length <= METADATA_BYTES) {
+      return new Response(body, response);
+    }
+    onFile();
     let at = 0;
     const stream = new ReadableStream<Uint8Array>({
       async pull(controller) {
@@ -64,10 +70,10 @@ function assertPartOf(found: Record<string, string>, whole: Record<string, strin
 const random = createRandom(1).stream("texts");
 const files = Object.fromEntries([2500, 1500, 2000].map((rows, shard) => [
   `data/train-0000${shard}.parquet`,
-  parquetFile(randomTexts(random, rows), { codec: "SNAPPY", rowGroupSize: 250 }),
+  parquetFile(randomTexts(random, rows), { codec: "SNAPPY", rowGroupSize: 500 }),
 ]));
 
-for (const limit of [undefined, 2200]) {
+for (const limit of [undefined, 3200]) {
   const name = limit === undefined ? "whole shards" : "a sample's row groups";
   Deno.test(`fetching ${name}, killed ${KILLS} times at random moments, ends with the same files`, () =>
     withHub(files, (server) =>
@@ -84,13 +90,20 @@ for (const limit of [undefined, 2200]) {
               assert.ok(stored === Buffer.from(bytes).toString("base64"), path);
             }
           }
-          slowly(server, limit === undefined ? 6000 : 2000);
+          let onFile = () => {};
+          slowly(server, limit === undefined ? 6000 : 2000, () => onFile());
           const moments = createRandom(2).stream(`kills ${limit}`);
           let finished = 0, unfinished = 0;
           for (let kill = 0; kill < KILLS; kill++) {
             const child = (await task(killed)).spawn();
             const ended = child.output();
-            const timer = setTimeout(() => child.kill("SIGKILL"), 250 + moments.uniform() * 400);
+            // Some moments lie in the start of the process, others from its first file on.
+            let timer: ReturnType<typeof setTimeout> | undefined;
+            const killWithin = (milliseconds: number) => {
+              timer ??= setTimeout(() => child.kill("SIGKILL"), moments.uniform() * milliseconds);
+            };
+            onFile = () => killWithin(400);
+            if (kill % 4 === 0) killWithin(1500);
             if ((await ended).code === 0) finished++;
             clearTimeout(timer);
             const found = await cacheOf(killed).catch(() => ({}));
