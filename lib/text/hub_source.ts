@@ -35,10 +35,12 @@ export type HubSource =
 
 /**
  * The first 50,000 rows are held out (paper §7). Of a sample with fewer than ten times as many, the
- * first tenth: with the paper's rule nothing or little would be left to train on.
+ * first tenth: with the paper's rule nothing or little would be left to train on. One document at
+ * least is on either side.
  */
 export function heldOutRows(documents: number): number {
-  return Math.min(HELD_OUT_ROWS, Math.floor(documents / 10));
+  const tenth = Math.max(1, Math.floor(documents / 10));
+  return Math.max(0, Math.min(HELD_OUT_ROWS, tenth, documents - 1));
 }
 
 function placeOf(name: string): { path: string; group: number } {

@@ -153,11 +153,14 @@ Deno.test("openHubSource() with a limit asks for the text of the first rows only
 });
 
 Deno.test("heldOutRows() holds out the paper's rows, of a sample a tenth", () => {
-  assert.deepEqual([9_672_101, 500_000, 50_000, 15, 9].map(heldOutRows), [
+  assert.deepEqual([9_672_101, 500_000, 50_000, 15, 9, 2, 1, 0].map(heldOutRows), [
     50_000,
     50_000,
     5_000,
     1,
+    1,
+    1,
+    0,
     0,
   ]);
 });
