@@ -41,6 +41,8 @@ export async function writeCacheFile(path: string, content: Uint8Array): Promise
 }
 
 /** The numbers' own bytes: every machine Deno runs on is little-endian. */
-export function littleEndian(numbers: Int32Array | Uint16Array | Float32Array): Uint8Array {
+export function littleEndian(
+  numbers: Int32Array | Uint16Array | Uint32Array | Float32Array,
+): Uint8Array {
   return new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
 }

@@ -29,6 +29,9 @@ export interface NotebookKeyParts {
   /** Of `hashCode`. */
   readonly code: string;
   readonly preset: PresetName;
+  /** The text in the place of the preset's, and how much of it. */
+  readonly corpus?: string | undefined;
+  readonly limit?: number | undefined;
   /** The TensorFlow requirement installed, or null. */
   readonly tensorflow: string | null;
 }
@@ -38,6 +41,7 @@ export function notebookKey(notebook: Notebook, parts: NotebookKeyParts): string
     hashSources(notebook),
     parts.code,
     parts.preset,
+    `${parts.corpus ?? ""} ${parts.limit ?? ""}`,
     parts.tensorflow ?? "none",
     ...backendVariables.map((name) => Deno.env.get(name) ?? ""),
   ]);

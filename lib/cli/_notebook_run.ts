@@ -10,6 +10,10 @@ export interface RunSettings {
   readonly preset: PresetName;
   /** Ignore stored runs. */
   readonly fresh: boolean;
+  /** A text in the place of the preset's: by name, or an absolute path. */
+  readonly corpus?: string | undefined;
+  /** Of it, the first documents only. */
+  readonly limit?: number | undefined;
 }
 
 export interface NotebookRun {
@@ -20,8 +24,15 @@ export interface NotebookRun {
 }
 
 /** The variables through which a notebook's parameter cell learns what is asked of it. */
-function notebookVariables(settings: RunSettings): Record<string, string> {
-  return { KYL_PRESET: settings.preset, KYL_FRESH: settings.fresh ? "1" : "" };
+function notebookVariables(
+  { preset, fresh, corpus, limit }: RunSettings,
+): Record<string, string> {
+  return {
+    KYL_PRESET: preset,
+    KYL_FRESH: fresh ? "1" : "",
+    KYL_CORPUS: corpus ?? "",
+    KYL_LIMIT: `${limit ?? ""}`,
+  };
 }
 
 /**

@@ -14,6 +14,7 @@ import {
   type StoreFolders,
   type Teacher,
   type ValueTransform,
+  withText,
 } from "../experiments/mod.ts";
 import {
   type LossOptions,
@@ -256,10 +257,6 @@ function nameOf(data: DataSpec): string {
 /** The run, and those that it needed, on the path where their text now is. */
 function withCorpusOf(data: DataSpec, spec: RunSpec): RunSpec {
   if (!("corpus" in data)) return spec;
-  const { corpus, textField } = data;
-  const path = { corpus, ...(textField && { textField }) };
-  return JSON.parse(
-    JSON.stringify(spec),
-    (key, value) => key === "data" && value?.corpus ? { ...value, ...path } : value,
-  );
+  const { corpus, textField, limit } = data;
+  return withText(spec, { corpus, ...(textField && { textField }), ...(limit && { limit }) });
 }

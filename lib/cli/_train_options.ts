@@ -4,6 +4,7 @@ import { EXPANSIONS, JOINS } from "../models/mod.ts";
 import { TEXT_UNITS } from "../text/mod.ts";
 import { type CommandSpec, type OptionValues, refuseIdleOptions } from "./_args.ts";
 import { checkLossOptions, COMMAND, LOSS_NOTES, LOSS_OPTIONS } from "./_train_loss.ts";
+import { HUB_NOTES } from "./_hub.ts";
 import { checkQuantizationOptions, QUANTIZATION_OPTIONS } from "./_train_quantization.ts";
 
 /** The command line of the task. */
@@ -16,14 +17,16 @@ export const trainCommand = {
       default: "sotu",
       placeholder: "NAME|PATH",
       description:
-        "built-in corpus; a file or folder of .txt, .md, .jsonl (.gz); or a .json file " +
-        "that describes a source of known entropy",
+        "built-in corpus; a dataset of the Hub (fineweb-edu, finemath, hf:OWNER/NAME); a file, " +
+        "folder or pattern of .txt, .md, .jsonl, .parquet (.gz, .zst); or a .json file that " +
+        "describes a source of known entropy",
     },
     textField: {
       type: "string",
       default: "text",
-      description: "the field of a .jsonl line that holds the text",
+      description: "the field or column that holds the text",
     },
+    limit: { type: "integer", min: 1, description: "only the first N documents" },
     model: {
       type: "choice",
       choices: ["clm", "eem", "zeros", "autoencoder"],
@@ -118,6 +121,10 @@ export const trainCommand = {
     { command: "deno task train --model eem --steps 2000", does: "an EEM on the built-in corpus" },
     { command: "deno task train --corpus my_texts/ --context 64", does: "a CLM on your own text" },
     {
+      command: "deno task train --corpus fineweb-edu --limit 100000 --vocabulary 8000",
+      does: "a CLM on a sample of the paper's text",
+    },
+    {
       command: "deno task train --corpus markov.json --context 32",
       does: "a CLM on a source, and how far it is from the truth",
     },
@@ -132,6 +139,7 @@ export const trainCommand = {
   ],
   notes: [
     ...LOSS_NOTES,
+    ...HUB_NOTES,
     "A run is stored in runs/<id>/: config.json, records.jsonl, tokenizer.json, model.safetensors.",
     "Ctrl-C stops at a step boundary with a checkpoint; the same command goes on from there.",
   ],
@@ -149,6 +157,7 @@ const APPLICABLE: Readonly<
   Partial<Record<keyof TrainOptions, (options: TrainOptions) => boolean>>
 > = {
   textField: (options) => !isSource(options),
+  limit: (options) => !isSource(options),
   vocabulary: (options) => !isSource(options),
   unit: (options) => !isSource(options),
   encoderWidth: ({ model }) => model === "eem" || model === "autoencoder",

@@ -9,6 +9,7 @@ import {
   prepareData,
   type PreparedData,
   PROJECT_FOLDERS,
+  projectData,
   readRunTokenizer,
   type RunConfig,
   withInterrupt,
@@ -161,7 +162,7 @@ async function heldOutOf(
 ): Promise<PreparedData["training"]> {
   const wanted: DataSpec = { ...data, ...(count !== undefined && { heldOutWindows: count }) };
   const prepared = await prepareData(wanted, {
-    cacheFolder: PROJECT_FOLDERS.cache,
+    ...projectData(),
     log: console.error,
   });
   const own = await readRunTokenizer(folder);

@@ -14,6 +14,7 @@ import { makeOffline, remoteResources } from "./_offline_html.ts";
 import { lastLines } from "./_process.ts";
 import { formatElapsed } from "./_progress.ts";
 import type { Project } from "./_project.ts";
+import { checkCorpus, printPlan } from "./_reproduce_plan.ts";
 import { renderReport, type ReportedNotebook } from "./_report_page.ts";
 import { ensureSetup, type Environment } from "./environment.ts";
 
@@ -34,11 +35,30 @@ const spec = {
       description: "only these, e.g. 01 or 00_tour (default all)",
     },
     fresh: { type: "boolean", description: "ignore stored runs and finished notebooks" },
+    corpus: {
+      type: "string",
+      placeholder: "NAME|PATH",
+      description:
+        "train on this text, as deno task train --corpus reads it, in place of the preset's",
+    },
+    limit: { type: "integer", min: 1, description: "with --corpus: only the first N documents" },
+    dryRun: {
+      type: "boolean",
+      description: "say what would be downloaded, stored and trained, and how long it takes",
+    },
   },
   examples: [
     { command: "deno task reproduce", does: "everything, quick" },
     { command: "deno task reproduce --notebook 01 --fresh", does: "one notebook, from nothing" },
     { command: "deno task reproduce --preset small", does: "what the committed outputs show" },
+    {
+      command: "deno task reproduce --preset paper --notebook 01",
+      does: "the paper's experiment on the paper's text; wants a GPU and the Hub",
+    },
+    {
+      command: "deno task reproduce --notebook 01 --corpus my_texts/",
+      does: "the same questions, asked of your own text",
+    },
   ],
   notes: [
     "Interrupted with Ctrl-C, the same command goes on: finished notebooks are not run again as",
@@ -47,11 +67,16 @@ const spec = {
 } as const satisfies CommandSpec;
 
 async function main(argv: readonly string[]): Promise<number> {
-  const { options } = parseCommand(spec, argv);
+  const { options: given } = parseCommand(spec, argv);
+  const options = { ...given, corpus: await checkCorpus(given) };
   const start = performance.now();
   const environment = await ensureSetup();
   const { project } = environment;
   const names = selectNotebooks(project, options.notebook ?? []);
+  if (options.dryRun) {
+    await printPlan(project, names, options);
+    return 0;
+  }
   removeOrphans(project);
   const code = hashCode(project);
   const reported: ReportedNotebook[] = [];
@@ -127,6 +152,8 @@ async function reproduceNotebook(
   const key = notebookKey(notebook, {
     code,
     preset: settings.preset,
+    corpus: settings.corpus,
+    limit: settings.limit,
     tensorflow: environment.tensorflow.requirement,
   });
   const finished = settings.fresh ? undefined : readFinished(files, key);

@@ -5,6 +5,7 @@ import {
   type DataSpec,
   describeSources,
   PROJECT_FOLDERS,
+  projectData,
   runAll,
   type RunSpec,
   showProgress,
@@ -31,7 +32,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const { options, given } = parseCommand(trainCommand, argv);
   checkOptions(options, given);
   const data = await dataSpec(options);
-  const stores = { folders: PROJECT_FOLDERS, cacheFolder: PROJECT_FOLDERS.cache };
+  const stores = { folders: PROJECT_FOLDERS, ...projectData() };
   const teacher = await teacherOf(options, data, { ...stores, log: console.error });
   const spec = runSpec(options, given, data, teacher);
   await initEngine({ backend: options.backend });
@@ -114,7 +115,7 @@ export function summaryLines({ config: { spec, facts }, records }: StoredRun): s
  * @throws UserError for a file that describes no source.
  */
 export async function dataSpec(options: TrainOptions): Promise<DataSpec> {
-  const { corpus, textField, vocabulary: vocabSize, unit, trainWindows } = options;
+  const { corpus, textField, limit, vocabulary: vocabSize, unit, trainWindows } = options;
   const sizes = {
     layout: options.layout,
     contextLength: options.context,
@@ -122,7 +123,7 @@ export async function dataSpec(options: TrainOptions): Promise<DataSpec> {
     ...(trainWindows && { trainWindows }),
   };
   if (isSource(options)) return sourceData(await readSource(corpus), sizes);
-  return { corpus, textField, vocabSize, unit, ...sizes };
+  return { corpus, textField, ...(limit && { limit }), vocabSize, unit, ...sizes };
 }
 
 /** The run that options describe; `given` are those on the command line. */

@@ -2,7 +2,7 @@
 
 import { scaleSteps, type TrainingSizes } from "./arms.ts";
 import type { CorpusData } from "./data.ts";
-import { type FamilySizes, PACKED, type PresetName, QUICK } from "./presets.ts";
+import { type FamilySizes, PACKED, PAPER_TEXT, type PresetName, QUICK } from "./presets.ts";
 
 /** One corpus, its models, and the text that they compress. */
 export type CompressionTraining =
@@ -99,9 +99,12 @@ export const COMPRESSION_PRESETS: Readonly<Record<PresetName, CompressionPreset>
   // The paper has no code: that part stays as it is.
   paper: {
     ...SMALL,
+    primed: false,
     prose: {
       ...PROSE,
-      data: { ...PACKED, vocabSize: 8000, contextLength: 1024, heldOutWindows: 1024 },
+      data: { ...PACKED, ...PAPER_TEXT, contextLength: 1024, heldOutWindows: 1024 },
+      textName: "held-out documents",
+      heldOutDocuments: 100,
       families: {
         mixer: { width: 1024, encoderWidth: 256, layerCount: 16, headCount: 4, peakRate: 5e-4 },
         transformer: {

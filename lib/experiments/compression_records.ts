@@ -1,5 +1,6 @@
 /** Files that a trained run makes of texts: real bytes, decoded again, and what they are for. */
 
+import { Buffer } from "node:buffer";
 import {
   type CodecModel,
   compress,
@@ -15,6 +16,12 @@ import { createRandom } from "../random.ts";
 import { type Corpus, loadCorpus } from "../text/mod.ts";
 import { codecHash, hashWeights } from "./weights_hash.ts";
 import type { CorpusData, DataSpec, PreparedData } from "./data.ts";
+import {
+  checkDocuments,
+  storedHeldOut,
+  type StoredTextOptions,
+  usesShards,
+} from "./stored_data.ts";
 import type { CompressedFileSpec, CompressedText, RunSpec } from "./run_spec.ts";
 
 export type CompressedFileRecord =
@@ -41,6 +48,7 @@ const DIGITS = 2;
 export async function compressedBytes(
   text: CompressedText,
   data: DataSpec,
+  options: StoredTextOptions,
 ): Promise<Uint8Array<ArrayBuffer>> {
   if ("randomBytes" in text) {
     const random = createRandom(text.seed);
@@ -52,13 +60,10 @@ export async function compressedBytes(
         "made sequences",
     );
   }
-  const { heldOut } = await corpusOf(data);
   const { heldOutDocuments: count } = text;
-  if (!Number.isInteger(count) || count < 1 || count > heldOut.length) {
-    throw new UserError(
-      `${text.name}: expected 1 … ${heldOut.length} held-out documents, found ${count}`,
-    );
-  }
+  if (await usesShards(data)) return joined(await storedHeldOut(data, count, options));
+  const { heldOut } = await corpusOf(data);
+  checkDocuments(text.name, count, heldOut.length);
   return bytesOf(heldOut.slice(-count));
 }
 
@@ -72,7 +77,14 @@ async function corpusOf({ corpus, textField }: CorpusData): Promise<Corpus> {
 }
 
 function bytesOf(documents: Corpus["train"]): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(documents.map(({ text }) => text).join("\n\n"));
+  const encoder = new TextEncoder();
+  return joined(documents.map(({ text }) => encoder.encode(text)));
+}
+
+function joined(documents: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const blankLine = new TextEncoder().encode("\n\n");
+  const parts = documents.flatMap((bytes, index) => index === 0 ? [bytes] : [blankLine, bytes]);
+  return Uint8Array.from(Buffer.concat(parts));
 }
 
 /**
@@ -80,19 +92,15 @@ function bytesOf(documents: Corpus["train"]): Uint8Array<ArrayBuffer> {
  *
  * @throws UserError for texts that there are not, and options that do not fit the model.
  */
-export async function checkCompression({ compression, data, training }: RunSpec): Promise<void> {
+export async function checkCompression(
+  { compression, data, training }: RunSpec,
+  options: StoredTextOptions,
+): Promise<void> {
   const { files = [] } = compression ?? {};
   for (const file of files) planFile(training.model, 1, fileOptions(file));
   const texts = new Map(files.map(({ text }) => [text.name, text]));
-  for (const text of texts.values()) await compressedBytes(text, data);
+  for (const text of texts.values()) await compressedBytes(text, data, options);
 }
-
-export type MeasureCompressionOptions = Readonly<{
-  /** Aborting it ends the work with the signal's reason. */
-  signal?: AbortSignal | undefined;
-  /** Receives a line before files are made. */
-  log?: ((line: string) => void) | undefined;
-}>;
 
 /** What `compression` of the run's specification asks for; nothing without it. */
 export async function measureCompression(
@@ -100,8 +108,9 @@ export async function measureCompression(
   weights: Uint8Array,
   { tokenizer }: PreparedData,
   { compression, data, training, family, arm }: RunSpec,
-  { signal, log }: MeasureCompressionOptions = {},
+  options: StoredTextOptions,
 ): Promise<CompressedFileRecord[]> {
+  const { signal, log } = options;
   const { files = [] } = compression ?? {};
   if (files.length === 0) return [];
   log?.(`${family} ${arm}, seed ${training.seed}: making ${files.length} files`);
@@ -112,7 +121,7 @@ export async function measureCompression(
   const records: CompressedFileRecord[] = [];
   for (const file of files) {
     const { name } = file.text;
-    const original = texts.get(name) ?? await compressedBytes(file.text, data);
+    const original = texts.get(name) ?? await compressedBytes(file.text, data, options);
     texts.set(name, original);
     records.push(await measureFile(model, original, file, { batchSize, signal }));
   }

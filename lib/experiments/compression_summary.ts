@@ -24,6 +24,7 @@ import {
   type CompressedFileRecord,
   trainingBytes,
 } from "./compression_records.ts";
+import { onProjectText, projectData } from "./notebook.ts";
 import type { RunResult } from "./run.ts";
 
 /** One of an arm's files; the embedding's format is null for causal models. */
@@ -174,8 +175,8 @@ export async function classicalParts(
   preset: CompressionPreset,
 ): Promise<Readonly<Record<CompressionPart, ClassicalPart>>> {
   const run = async (part: CompressionPart): Promise<ClassicalPart> => {
-    const { data } = preset[part];
-    const original = await compressedBytes(textOf(preset[part]), data);
+    const data = onProjectText(preset[part].data);
+    const original = await compressedBytes(textOf(preset[part]), data, projectData());
     const results = await classicalCompressors(original);
     const primed = preset.primed ? await primedRecords(await trainingBytes(data), original) : [];
     return { ...results, primed, originalBytes: original.length };

@@ -6,7 +6,6 @@ import { createRandom, type Random } from "../random.ts";
 import {
   type ExactValues,
   exactValues,
-  gatherRows,
   latentLength,
   latentSequences,
   type LatentSource,
@@ -20,40 +19,18 @@ import {
   sourceProcess,
   sourceSequences,
   sourceVocabSize,
-  type TextUnit,
   type Windows,
 } from "../text/mod.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import type { TrainingData } from "../train/mod.ts";
+import type { CorpusData, TrainSubset } from "./corpus_data.ts";
+import { storedText, type StoredTextOptions, type TextWindows, usesShards } from "./stored_data.ts";
+import { checkCount, everyNth, pickWindows, scoredTokens, trainSubset } from "./window_subsets.ts";
+
+export type { CorpusData, TextPlace, TrainSubset } from "./corpus_data.ts";
+export { everyNth, halfRows, pickWindows, scoredTokens } from "./window_subsets.ts";
 
 export type DataSpec = CorpusData | LatentData | SourceData;
-
-/** A fixed part of the training windows (paper §5.2); all of them without these. */
-export type TrainSubset = Readonly<{
-  /** How many windows, at even distances over all there are. */
-  trainWindows?: number;
-  /** Every other one of those: for models that rate what they have not seen. */
-  trainHalf?: "even" | "odd";
-  /** All but the subset that has this number of windows: for the same. */
-  trainWithout?: number;
-}>;
-
-/** Windows of a text. */
-export type CorpusData =
-  & TrainSubset
-  & Readonly<{
-    /** `sotu`, or the path of a file or folder. */
-    corpus: string;
-    /** The field of a .jsonl line that holds the text; `text` by default. */
-    textField?: string;
-    vocabSize: number;
-    unit: TextUnit;
-    layout: Layout;
-    /** N, tokens a window. */
-    contextLength: number;
-    /** How many held-out windows are evaluated, spread evenly over the held-out text. */
-    heldOutWindows: number;
-  }>;
 
 /** Made sequences that carry a known number of bits; see lib/text/latent_sequences.ts. */
 export type LatentData = Readonly<{
@@ -115,10 +92,16 @@ export type PreparedData = Readonly<{
 }>;
 
 export type PreparedText = PreparedData & Readonly<{ tokenizer: Tokenizer }>;
+/** Made sequences, which are held in memory. */
+export type PreparedSequences = PreparedData & Readonly<{ training: TrainingData<Windows> }>;
 
-export type PrepareDataOptions = { cacheFolder: string; log?: (line: string) => void };
+export type PrepareDataOptions = StoredTextOptions;
 
 export function prepareData(spec: CorpusData, options: PrepareDataOptions): Promise<PreparedText>;
+export function prepareData(
+  spec: LatentData | SourceData,
+  options: PrepareDataOptions,
+): Promise<PreparedSequences>;
 export function prepareData(spec: DataSpec, options: PrepareDataOptions): Promise<PreparedData>;
 export async function prepareData(
   spec: DataSpec,
@@ -126,33 +109,43 @@ export async function prepareData(
 ): Promise<PreparedData> {
   if ("source" in spec) return prepareSequences(spec);
   if ("known" in spec) return prepareSource(spec);
-  const { textField } = spec;
   checkCount("heldOutWindows", spec.heldOutWindows);
-  const corpus = await loadCorpus(spec.corpus, textField === undefined ? {} : { textField });
-  const { vocabSize, unit, contextLength, layout, heldOutWindows } = spec;
-  const tokenized = await prepareCorpus(corpus, { vocabSize, unit, ...options });
-  const { tokenizer } = tokenized;
-  const train = trainSubset(
-    makeWindows(tokenized.train, tokenizer, { contextLength, layout }),
-    spec,
-  );
-  const all = makeWindows(tokenized.heldOut, tokenizer, { contextLength, layout });
-  const heldOut = everyNth(all, heldOutWindows);
+  const { corpusKey, tokenizer, train, heldOut } = await usesShards(spec)
+    ? await storedText(spec, options)
+    : await textInMemory(spec, options);
   const bytes = heldOut.byteCounts.reduce((sum, count) => sum + count, 0);
-  const padId = layout === "padded" ? tokenizer.padId : null;
+  const padId = spec.layout === "padded" ? tokenizer.padId : null;
   return {
-    corpusKey: tokenized.key,
+    corpusKey,
     tokenizer,
-    training: { train, heldOut, padId },
+    training: { train: trainSubset(train, spec), heldOut, padId },
     bytesPerToken: bytes / scoredTokens(heldOut, tokenizer.padId),
     exact: null,
     entropyRateNats: null,
   };
 }
 
+async function textInMemory(
+  { corpus: name, textField, vocabSize, unit, contextLength, layout, heldOutWindows }: CorpusData,
+  options: PrepareDataOptions,
+): Promise<TextWindows> {
+  const corpus = await loadCorpus(name, textField === undefined ? {} : { textField });
+  const tokenized = await prepareCorpus(corpus, { vocabSize, unit, ...options });
+  const { tokenizer } = tokenized;
+  return {
+    corpusKey: tokenized.key,
+    tokenizer,
+    train: makeWindows(tokenized.train, tokenizer, { contextLength, layout }),
+    heldOut: everyNth(
+      makeWindows(tokenized.heldOut, tokenizer, { contextLength, layout }),
+      heldOutWindows,
+    ),
+  };
+}
+
 function prepareSequences(
   { source, trainWindows, heldOutWindows, sequenceSeed }: LatentData,
-): PreparedData {
+): PreparedSequences {
   checkCount("trainWindows", trainWindows);
   checkCount("heldOutWindows", heldOutWindows);
   const random = createRandom(sequenceSeed);
@@ -174,7 +167,7 @@ function prepareSequences(
  */
 function prepareSource(
   { known, layout, contextLength, heldOutWindows, ...subset }: SourceData,
-): PreparedData {
+): PreparedSequences {
   checkCount("heldOutWindows", heldOutWindows);
   const count = Math.floor(known.length / contextLength);
   if (count < 2) {
@@ -212,44 +205,6 @@ function prepareSource(
   };
 }
 
-/** @throws UserError when there are fewer windows than asked for, or two subsets are. */
-function trainSubset(
-  windows: Windows,
-  { trainWindows, trainHalf, trainWithout }: TrainSubset,
-): Windows {
-  if (trainWithout !== undefined) {
-    if (trainWindows !== undefined || trainHalf !== undefined) {
-      throw new UserError("trainWithout: expected no trainWindows and trainHalf beside it");
-    }
-    checkSubset("trainWithout", trainWithout, windows, windows.count - 1);
-    const left = new Set(evenRows(windows, trainWithout));
-    return pickWindows(windows, [...Array(windows.count).keys()].filter((row) => !left.has(row)));
-  }
-  const count = trainWindows ?? windows.count;
-  checkSubset("trainWindows", count, windows, windows.count);
-  const subset = everyNth(windows, count);
-  return trainHalf === undefined ? subset : pickWindows(subset, halfRows(subset, trainHalf));
-}
-
-function checkSubset(
-  field: "trainWindows" | "trainWithout",
-  count: number,
-  windows: Windows,
-  most: number,
-): void {
-  checkCount(field, count);
-  if (count <= most) return;
-  throw new UserError(
-    `${field}: expected at most ${most} of the ${windows.count} training windows of ` +
-      `${windows.contextLength} tokens that there are, found ${count}; ask for fewer or add text`,
-  );
-}
-
-/** The numbers of every other window. */
-export function halfRows({ count }: Pick<Windows, "count">, half: "even" | "odd"): number[] {
-  return [...Array(count).keys()].filter((row) => row % 2 === (half === "even" ? 0 : 1));
-}
-
 /**
  * Sequences that training does not have, so that nothing learned by heart helps.
  *
@@ -276,45 +231,4 @@ function unseenSequences(
     );
   }
   return pickWindows(drawn, rows.slice(0, count));
-}
-
-/** The targets that are scored: not the first position, not a pad. */
-export function scoredTokens(windows: Windows, padId: number): number {
-  let scored = 0;
-  for (let at = 0; at < windows.ids.length; at++) {
-    if (at % windows.contextLength !== 0 && windows.ids[at] !== padId) scored++;
-  }
-  return scored;
-}
-
-/** `count` windows at even distances; all of them where there are no more. */
-export function everyNth(windows: Windows, count: number): Windows {
-  if (count >= windows.count) return windows;
-  return pickWindows(windows, evenRows(windows, count));
-}
-
-/** The numbers of `count` windows at even distances. */
-function evenRows(windows: Pick<Windows, "count">, count: number): number[] {
-  return Array.from({ length: count }, (_, i) => Math.floor(i * windows.count / count));
-}
-
-function checkCount(
-  field: "heldOutWindows" | "trainWindows" | "trainWithout",
-  count: number,
-): void {
-  if (!Number.isInteger(count) || count < 1) {
-    throw new UserError(`${field}: expected a positive integer, found ${count}`);
-  }
-}
-
-/** The windows of the given numbers, in their order. */
-export function pickWindows(windows: Windows, rows: readonly number[]): Windows {
-  const pick = (values: Int32Array) => Int32Array.from(rows, (row) => values[row]!);
-  return {
-    ...windows,
-    ...gatherRows(windows, rows),
-    count: rows.length,
-    realTokens: pick(windows.realTokens),
-    byteCounts: pick(windows.byteCounts),
-  };
 }

@@ -3,7 +3,7 @@
 import type { Source } from "../text/mod.ts";
 import type { TrainingSizes } from "./arms.ts";
 import type { CorpusData } from "./data.ts";
-import { PACKED, PAPER_SCHEDULE, type PresetName, QUICK } from "./presets.ts";
+import { PACKED, PAPER_SCHEDULE, PAPER_TEXT, type PresetName, QUICK } from "./presets.ts";
 
 /** Notebook 04: token entropies of text (paper §4, §9 E20–E22). */
 export type TokenEntropyPreset =
@@ -29,6 +29,11 @@ export type TokenEntropyPreset =
     }>;
     /** Full held-out windows whose tokens are estimated. */
     windows: number;
+    /**
+     * Training samples of second-order models, all by default: what a teacher says of them is held
+     * in memory.
+     */
+    ratedWindows?: number;
   }>;
 
 const SENTENCES: CorpusData = { ...PACKED, unit: "sentence", layout: "padded" };
@@ -65,8 +70,8 @@ export const TOKEN_ENTROPY_PRESETS: Readonly<Record<PresetName, TokenEntropyPres
     ...TOKENS,
     data: {
       ...SENTENCES,
+      ...PAPER_TEXT,
       unit: "document",
-      vocabSize: 8000,
       contextLength: 1024,
       heldOutWindows: 1024,
     },
@@ -77,6 +82,7 @@ export const TOKEN_ENTROPY_PRESETS: Readonly<Record<PresetName, TokenEntropyPres
     peakRate: 2e-4,
     large: { vocabSize: 32000, width: 2048, layerCount: 16, peakRate: 2e-4, stepsFactor: 1 },
     windows: 64,
+    ratedWindows: 65_536,
     ...PAPER_SCHEDULE,
   },
 };

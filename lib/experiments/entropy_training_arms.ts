@@ -261,8 +261,9 @@ function textSpecs(
 
 /** E23: at presets `quick` and `small` the plain model is the small part's teacher, too. */
 function fullSpecs({ text, full, seeds }: EntropyTrainingPreset): RunSpec[] {
-  const { data, small } = text;
-  const { training, embeddingSize, encoderWidth } = full;
+  const { small } = text;
+  const { trainWindows, training, embeddingSize, encoderWidth } = full;
+  const data = { ...text.data, ...(trainWindows && { trainWindows }) };
   const family = trainingFamily.full;
   const stack = (width: number, slots: number) =>
     backboneConfig("transformer", {

@@ -4,7 +4,7 @@ import type { Source } from "../text/mod.ts";
 import type { TrainingSizes } from "./arms.ts";
 import type { CorpusData } from "./data.ts";
 import { KNOWN_ENTROPY_PRESETS } from "./entropy_presets.ts";
-import { PACKED, type PresetName } from "./presets.ts";
+import { PACKED, PAPER_TEXT, type PresetName } from "./presets.ts";
 
 /** A causal transformer, and how it is trained. */
 export type CausalTraining = Readonly<{
@@ -57,8 +57,18 @@ export type EntropyTrainingPreset = Readonly<{
   amounts: Readonly<{ trainWindows: readonly number[]; evaluateEvery: number }>;
   /** The noisy copy (paper §5.1, form 5). */
   copy: SourceTraining;
-  /** E23: all of the text, with weights from an EEM's attributions. */
-  full: Readonly<{ embeddingSize: number; encoderWidth: number; training: LargeDataTraining }>;
+  /**
+   * E23: all of the text, or so many of its samples, with weights from an EEM's attributions, which
+   * are held in memory.
+   */
+  full: Readonly<
+    {
+      trainWindows?: number;
+      embeddingSize: number;
+      encoderWidth: number;
+      training: LargeDataTraining;
+    }
+  >;
 }>;
 
 export type SourceTraining = Readonly<{
@@ -165,8 +175,8 @@ export const ENTROPY_TRAINING_PRESETS: Readonly<Record<PresetName, EntropyTraini
       ...SMALL.text,
       data: {
         ...PARAGRAPHS,
+        ...PAPER_TEXT,
         unit: "document",
-        vocabSize: 8000,
         contextLength: 1024,
         heldOutWindows: 50_000,
       },
@@ -188,6 +198,7 @@ export const ENTROPY_TRAINING_PRESETS: Readonly<Record<PresetName, EntropyTraini
       halfSteps: 7500,
     },
     full: {
+      trainWindows: 65_536,
       embeddingSize: 64,
       encoderWidth: 256,
       training: { batchSize: 128, steps: 200_000, warmupSteps: 500 },

@@ -18,15 +18,16 @@ import {
 import { type ExactValueName, runId, type RunSpec, teacherRuns } from "./run_spec.ts";
 import type { StoreFolders } from "./run_store.ts";
 import { withTeacher } from "./token_values.ts";
+import { checkRatable } from "./window_subsets.ts";
 import { checkEncoder, encoderConfig, loadEncoder, loadWeights, weightsHash } from "./weights.ts";
 
 /**
  * @throws UserError when a run that is trained on numbers per token has no teacher, or another has
- *   one, and when the teacher cannot give them.
+ *   one, and when the teacher cannot give them, or there are more than can be held.
  */
 export function checkTeacher(
   { training, teacher, data }: RunSpec,
-  { padId }: TrainingData,
+  { padId, train }: TrainingData,
 ): void {
   const { model, objective } = training;
   const isNeeded = needsTokenValues(model, training);
@@ -40,6 +41,10 @@ export function checkTeacher(
   }
   if (teacher === undefined) return;
   if ("exact" in teacher) return checkExact(teacher.exact, data);
+  checkRatable(
+    train,
+    "run" in teacher ? training.schedule.steps * training.batchSize : train.count,
+  );
   for (const run of teacherRuns(teacher)) {
     checkEstimator(teacher.estimator, run.training.model, { padId });
     const { trainWithout } = run.data as TrainSubset;

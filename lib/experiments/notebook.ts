@@ -3,11 +3,13 @@
 import { fileURLToPath } from "node:url";
 import { engineStatus } from "../engine/mod.ts";
 import { liveProgress } from "../figures/mod.ts";
+import { hubAccess } from "../text/mod.ts";
 import { type ClaimRow, writeClaims } from "./claims.ts";
+import type { CorpusData, PrepareDataOptions, TextPlace } from "./data.ts";
 import { withInterrupt } from "./interrupt.ts";
 import { checkPreset, type PresetName } from "./presets.ts";
 import { runAll, type RunProgress, type RunResult } from "./run.ts";
-import type { RunSpec } from "./run_spec.ts";
+import { type RunSpec, withText } from "./run_spec.ts";
 import { publishRun, type StoreFolders } from "./run_store.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -20,46 +22,79 @@ export const PROJECT_FOLDERS: StoreFolders & Readonly<{ cache: string; results: 
   results: `${root}out/results`,
 };
 
+/**
+ * Where data is kept and got from: the project's cache, and the Hub that HF_ENDPOINT and HF_TOKEN
+ * in the environment lead to.
+ *
+ * @throws UserError for an HF_ENDPOINT that is no address.
+ */
+export function projectData(): Pick<PrepareDataOptions, "cacheFolder" | "hub"> {
+  const hub = hubAccess((name) => Deno.env.get(name));
+  return { cacheFolder: PROJECT_FOLDERS.cache, hub };
+}
+
 export type NotebookParameters = Readonly<{
   preset: PresetName;
   /** Train anew, whatever is stored. */
   fresh: boolean;
+  /** Read in the place of the presets' text. */
+  text?: TextPlace;
 }>;
+
+/** The text that KYL_CORPUS, and of it KYL_LIMIT documents, puts in the place of the presets'. */
+function projectText(): TextPlace | undefined {
+  const corpus = Deno.env.get("KYL_CORPUS");
+  const limit = Number(Deno.env.get("KYL_LIMIT") || NaN);
+  return corpus ? { corpus, ...(limit >= 1 && { limit }) } : undefined;
+}
+
+/** Data of a preset, of the text that is read in its place. */
+export function onProjectText(data: CorpusData): CorpusData {
+  return { ...data, ...projectText() };
+}
 
 /**
  * The parameters of this execution: those of `deno task reproduce` and `deno task notebooks run`,
- * which set KYL_PRESET and KYL_FRESH, else the values given here.
+ * which set KYL_PRESET, KYL_FRESH, KYL_CORPUS and KYL_LIMIT, else the values given here.
  */
 export function notebookParameters(
   { preset = "quick", fresh = false }: { preset?: PresetName; fresh?: boolean } = {},
 ): NotebookParameters {
   const freshVariable = Deno.env.get("KYL_FRESH");
+  const text = projectText();
   return {
     preset: checkPreset(Deno.env.get("KYL_PRESET") || preset),
     fresh: freshVariable ? freshVariable !== "0" && freshVariable !== "false" : fresh,
+    ...(text && { text }),
   };
 }
 
 /**
  * Trains the runs or takes stored ones, with one live display of progress and time left. The stop
  * button ends it at a step boundary; running the cell again goes on from there. The records of
- * preset `small` go to `data/runs`, to be committed, unless weights are what is needed.
+ * preset `small` go to `data/runs`, to be committed, unless weights are what is needed or the text
+ * is another than the preset's.
  */
 export async function runExperiment(
   specs: readonly RunSpec[],
-  { preset, fresh }: NotebookParameters,
+  { preset, fresh, text }: NotebookParameters,
   { needWeights = false, log = console.log }: {
     /** Published runs, which have none, do not serve. */
     needWeights?: boolean;
     log?: (line: string) => void;
   } = {},
 ): Promise<RunResult[]> {
+  if (text !== undefined) {
+    const { corpus, limit } = text;
+    log(`on ${corpus}${limit ? `, ${limit} documents` : ""}, in the place of the preset's text`);
+  }
+  const asked = text === undefined ? specs : specs.map((spec) => withText(spec, text));
   const progress = liveProgress({ label: `${specs.length} runs` });
   const onProgress = showProgress(progress);
   const results = await withInterrupt((signal) =>
-    runAll(specs, {
+    runAll(asked, {
       folders: PROJECT_FOLDERS,
-      cacheFolder: PROJECT_FOLDERS.cache,
+      ...projectData(),
       fresh,
       needWeights,
       signal,
@@ -68,7 +103,7 @@ export async function runExperiment(
     })
   ).finally(() => progress.finish());
   log(describeSources(results));
-  if (preset === "small" && !needWeights) {
+  if (preset === "small" && !needWeights && text === undefined) {
     for (const run of results) {
       if (run.source !== "published") await publishRun(PROJECT_FOLDERS, run);
     }

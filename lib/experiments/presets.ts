@@ -1,7 +1,7 @@
 /**
  * The sizes of the experiments: data, not code. `quick` is for a first look and for tests, `small`
  * for the committed results on two CPU cores, `paper` has sizes of the paper's, one an experiment,
- * for a GPU, on whatever corpus is named; lib/models/paper_models.ts has each of its models.
+ * for a GPU, on the paper's corpus; lib/models/paper_models.ts has each of its models.
  */
 
 import { UserError } from "../errors.ts";
@@ -26,6 +26,12 @@ export const PAPER_SCHEDULE: Omit<TrainingSizes, "batchSize"> = {
   logEvery: 500,
   evaluateEvery: 4000,
   seeds: [42, 43, 44],
+};
+
+/** Where the paper's text is: FineWeb-edu, sample-10BT, its first 50,000 rows held out (paper §7). */
+export const PAPER_TEXT: Pick<CorpusData, "corpus" | "vocabSize"> = {
+  corpus: "fineweb-edu",
+  vocabSize: 8000,
 };
 
 /** The sizes of one family's causal model, which are its decoder's too, and of its encoder. */
@@ -100,11 +106,11 @@ export const BASELINE_PRESETS: Readonly<Record<PresetName, BaselinePreset>> = {
     seeds: [2, 3, 4],
   },
   paper: {
-    packed: { ...PACKED, vocabSize: 8000, contextLength: 1024, heldOutWindows: 1024 },
+    packed: { ...PACKED, ...PAPER_TEXT, contextLength: 1024, heldOutWindows: 1024 },
     padded: {
       ...PADDED,
+      ...PAPER_TEXT,
       unit: "document",
-      vocabSize: 8000,
       contextLength: 1024,
       heldOutWindows: 1024,
     },
@@ -173,7 +179,7 @@ export const AUTOENCODER_PRESETS: Readonly<Record<PresetName, AutoencoderPreset>
   small: SHORT,
   paper: {
     ...SHORT,
-    data: { ...PACKED, vocabSize: 8000, contextLength: 512, heldOutWindows: 1024 },
+    data: { ...PACKED, ...PAPER_TEXT, contextLength: 512, heldOutWindows: 1024 },
     widths: [256, 512, 1024],
     layerCount: 8,
     embeddingSize: 128,
@@ -290,7 +296,7 @@ export const HANDOVER_PRESETS: Readonly<Record<PresetName, HandoverPreset>> = {
   paper: {
     joins: {
       ...JOINS,
-      data: { ...PACKED, vocabSize: 8000, contextLength: 1024, heldOutWindows: 1024 },
+      data: { ...PACKED, ...PAPER_TEXT, contextLength: 1024, heldOutWindows: 1024 },
       width: 512,
       encoderWidth: 256,
       layerCount: 16,

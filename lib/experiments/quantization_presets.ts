@@ -2,7 +2,7 @@
 
 import type { TrainingSizes } from "./arms.ts";
 import { type DataSpec, latentData } from "./data.ts";
-import { PACKED, type PresetName, QUICK } from "./presets.ts";
+import { PACKED, PAPER_TEXT, type PresetName, QUICK } from "./presets.ts";
 
 /** An encoder-augmented decoder, both of one architecture, and how it is trained. */
 export type QuantizedTraining =
@@ -125,7 +125,7 @@ export const QUANTIZATION_PRESETS: Readonly<Record<PresetName, QuantizationPrese
     ...SMALL,
     text: {
       ...TEXT,
-      data: { ...PACKED, vocabSize: 8000, contextLength: 1024, heldOutWindows: 1024 },
+      data: { ...PACKED, ...PAPER_TEXT, contextLength: 1024, heldOutWindows: 1024 },
       width: 512,
       encoderWidth: 256,
       layerCount: 16,

@@ -16,10 +16,10 @@ import {
   type TemperedLoss,
   temperedLoss,
 } from "../measure/mod.ts";
-import type { Windows } from "../text/mod.ts";
 import { type Batch, evaluate, type TrainingData } from "../train/mod.ts";
-import { pickWindows } from "./data.ts";
+
 import type { RunSpec } from "./run_spec.ts";
+import { firstWindows } from "./window_subsets.ts";
 
 export type RoundingRecord =
   | (Readonly<{ type: "measurement"; what: "rounded modules" }> & QuantizedLoss)
@@ -114,11 +114,6 @@ export async function measureRounding(
 function embeddingIn(quantization: string | null): Hooks {
   if (quantization === null) return {};
   return { down: { output: fakeQuantize(parseQuantization(quantization)) } };
-}
-
-function firstWindows(windows: Windows, count: number): Windows {
-  const kept = Math.min(count, windows.count);
-  return pickWindows(windows, Array.from({ length: kept }, (_, row) => row));
 }
 
 /** Noise of its own for every batch, as in training, from a stream that training does not read. */

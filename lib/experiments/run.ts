@@ -20,7 +20,7 @@ import {
   train,
 } from "../train/mod.ts";
 import { checkCompression, measureCompression } from "./compression_records.ts";
-import { type DataSpec, prepareData, type PreparedData } from "./data.ts";
+import { type DataSpec, prepareData, type PrepareDataOptions, type PreparedData } from "./data.ts";
 import { measureEmbedding, measureFullWindows, measureSource } from "./measurements.ts";
 import { gitCommit } from "./provenance.ts";
 import { checkRounding, measureRounding } from "./rounding_records.ts";
@@ -53,22 +53,22 @@ export type RunProgress = Readonly<{
   steps: number;
 }>;
 
-export type RunOptions = Readonly<{
-  folders: StoreFolders;
-  cacheFolder: string;
-  /** Trains anew, whatever is stored. */
-  fresh?: boolean;
-  /** With `fresh`: runs that others need are taken as stored all the same. */
-  keepNeeded?: boolean;
-  /** Trains runs that are only published, which have no weights. */
-  needWeights?: boolean;
-  /** Aborting it ends training at the next step boundary, with a checkpoint. */
-  signal?: AbortSignal | undefined;
-  /** Seconds of training between checkpoints; 30 by default. */
-  checkpointSeconds?: number;
-  onProgress?: (progress: RunProgress) => Promise<void> | void;
-  log?: (line: string) => void;
-}>;
+export type RunOptions =
+  & PrepareDataOptions
+  & Readonly<{
+    folders: StoreFolders;
+    /** Trains anew, whatever is stored. */
+    fresh?: boolean;
+    /** With `fresh`: runs that others need are taken as stored all the same. */
+    keepNeeded?: boolean;
+    /** Trains runs that are only published, which have no weights. */
+    needWeights?: boolean;
+    /** Aborting it ends tokenizing, or training at the next step boundary with a checkpoint. */
+    signal?: AbortSignal | undefined;
+    /** Seconds of training between checkpoints; 30 by default. */
+    checkpointSeconds?: number;
+    onProgress?: (progress: RunProgress) => Promise<void> | void;
+  }>;
 
 /** A run that is taken from where it is stored or, if null, trained. */
 type PlannedRun = Readonly<{
@@ -136,13 +136,12 @@ export async function runAll(
 /** The runs that are asked for, and those that they need before them, in the order of training. */
 async function planRuns(
   specs: readonly RunSpec[],
-  { folders, cacheFolder, fresh = false, keepNeeded = false, needWeights = false, log }: RunOptions,
+  { folders, fresh = false, keepNeeded = false, needWeights = false, ...options }: RunOptions,
 ): Promise<{ sources: PlannedRun[]; asked: PlannedRun[] }> {
   const data = new Map<string, PreparedData>();
   const prepare = async (spec: DataSpec): Promise<PreparedData> => {
     const key = JSON.stringify(spec);
-    const prepared = data.get(key) ??
-      await prepareData(spec, { cacheFolder, ...(log && { log }) });
+    const prepared = data.get(key) ?? await prepareData(spec, options);
     data.set(key, prepared);
     return prepared;
   };
@@ -153,7 +152,7 @@ async function planRuns(
     const key = JSON.stringify([data, model, rounding, compression]);
     if (checked.has(key)) return;
     checkRounding(spec, prepared.training);
-    await checkCompression(spec);
+    await checkCompression(spec, options);
     checked.add(key);
   };
   const sources: PlannedRun[] = [];
@@ -226,13 +225,12 @@ async function trainRun(
   prepared: PreparedData,
   id: string,
   programs: Programs,
-  { folders, cacheFolder, fresh = false, signal, checkpointSeconds = 30, onRecord, log }:
-    TrainRunOptions,
+  { folders, fresh = false, signal, checkpointSeconds = 30, onRecord, ...options }: TrainRunOptions,
 ): Promise<StoredRun> {
   const backend = engineStatus()?.backend;
   if (backend === undefined) throw new Error("initEngine() must be called before runAll()");
   const { training, quantizedBits } = spec;
-  const needed = await loadNeeded(folders, spec, prepared, { cacheFolder });
+  const needed = await loadNeeded(folders, spec, prepared, options);
   const { frozenEncoder, data } = needed;
   let session: Session | null = null;
   let run: OpenRun | null = null;
@@ -284,7 +282,7 @@ async function trainRun(
         ...await measureFullWindows(programs.evaluator, params, data, batchSize),
         ...await measureEmbedding(config, params, data, { batchSize, quantizedBits }),
         ...await measureRounding(estimated, data, spec),
-        ...await measureCompression(params, weights, prepared, spec, { signal, log })
+        ...await measureCompression(params, weights, prepared, spec, { ...options, signal })
           .catch((error) => {
             if (!signal?.aborted) throw error;
             throw interruption(spec, record.step, "stopped", checkpointPath);

@@ -5,7 +5,7 @@ import { embeddingSize, type ModelConfig } from "../models/mod.ts";
 import type { EstimatorName } from "../entropy/mod.ts";
 import type { Condition, Site } from "../measure/mod.ts";
 import type { TrainingConfig } from "../train/mod.ts";
-import type { CorpusData, DataSpec } from "./data.ts";
+import type { CorpusData, DataSpec, TextPlace } from "./data.ts";
 
 /**
  * Where the numbers per token come from that a model is trained on (paper §4.6) or that its losses
@@ -108,6 +108,15 @@ export function teacherRuns(teacher: Teacher | undefined): RunSpec[] {
   return "run" in teacher ? [teacher.run] : [teacher.halves.even, teacher.halves.odd];
 }
 
+/** The same run, and those that it needs, on another text. Runs on made sequences stay as they are. */
+export function withText(spec: RunSpec, text: TextPlace): RunSpec {
+  return JSON.parse(JSON.stringify(spec), (key, value) => {
+    if ((key !== "data" && key !== "onto") || value?.corpus === undefined) return value;
+    const { corpus: _corpus, textField: _field, limit: _limit, ...windows } = value;
+    return { ...windows, ...text };
+  });
+}
+
 /**
  * The version of everything that turns a specification into numbers: raised with each change that
  * gives other losses, so that stored runs of older code are not taken for this code's. A golden
@@ -157,7 +166,7 @@ function teacherIds(teacher: Teacher, idOf: (run: RunSpec) => string): object {
 /** A corpus counts by its content, which the key covers, not by where it lies. */
 function windowsOf(data: DataSpec): object {
   if (!("corpus" in data)) return data;
-  const { corpus: _path, textField: _field, ...windows } = data;
+  const { corpus: _path, textField: _field, limit: _limit, ...windows } = data;
   return windows;
 }
 

@@ -29,7 +29,7 @@ export const ATTRIBUTIONS = [
 /** All runs of the notebook, arm by arm. */
 export function tokenEntropySpecs(preset: TokenEntropyPreset): RunSpec[] {
   const { data, width, encoderWidth, layerCount, headCount, embeddingSizes, peakRate } = preset;
-  const { large, windows } = preset;
+  const { large, windows, ratedWindows } = preset;
   const { vocabSize, contextLength } = data;
   const stack = (sizes: { width: number; length?: number }): BackboneConfig =>
     backboneConfig("transformer", {
@@ -79,7 +79,8 @@ export function tokenEntropySpecs(preset: TokenEntropyPreset): RunSpec[] {
     ...[false, true].flatMap((shift) => {
       const model = { kind: "second-order", backbone: stack({ width }), shift } as const;
       const one = arm(tokenArm.secondOrder(shift), model, ["second-order"]);
-      return seedSpecs({ ...one, teacher }, preset);
+      const rated = { ...data, ...(ratedWindows && { trainWindows: ratedWindows }) };
+      return seedSpecs({ ...one, data: rated, teacher }, preset);
     }),
     ...seedSpecs({
       ...arm(tokenArm.large, {

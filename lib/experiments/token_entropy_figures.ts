@@ -4,10 +4,10 @@ import type { EstimatorName, WindowEstimates, WordPart } from "../entropy/mod.ts
 import type { BarRow, CurveRow, PointRow } from "../figures/mod.ts";
 import { linearRegression, mean } from "../measure/mod.ts";
 import { valueOverSeeds } from "./arm_summary.ts";
-import { prepareData } from "./data.ts";
+import { prepareData, type PrepareDataOptions } from "./data.ts";
 import type { TokenEntropyPreset } from "./entropy_presets.ts";
 import { type EstimateSet, ofSeed, setsOf, tokenPairs } from "./estimate_sets.ts";
-import { PROJECT_FOLDERS } from "./notebook.ts";
+import { onProjectText, projectData } from "./notebook.ts";
 import { tokenArm } from "./token_entropy_arms.ts";
 import {
   positionMeans,
@@ -20,9 +20,9 @@ import { fullWindows } from "./token_estimates.ts";
 /** The tokens whose estimates runs have recorded, window by window. */
 export async function estimatedTexts(
   { data, windows }: Pick<TokenEntropyPreset, "data" | "windows">,
-  { cacheFolder = PROJECT_FOLDERS.cache } = {},
+  options: PrepareDataOptions = projectData(),
 ): Promise<string[][]> {
-  const { tokenizer, training } = await prepareData(data, { cacheFolder });
+  const { tokenizer, training } = await prepareData(onProjectText(data), options);
   const { ids, contextLength } = fullWindows(training.heldOut, windows);
   return Array.from({ length: windows }, (_, row) =>
     Array.from(

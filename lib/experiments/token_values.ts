@@ -16,11 +16,12 @@ import { needsValues } from "../models/mod.ts";
 import { createRandom } from "../random.ts";
 import type { Windows } from "../text/mod.ts";
 import type { TrainingData } from "../train/mod.ts";
-import { everyNth, halfRows, pickWindows, type PreparedData } from "./data.ts";
+import { halfRows, pickWindows, type PreparedData } from "./data.ts";
 import type { ExactValueName, RunSpec, Teacher, ValueTransform } from "./run_spec.ts";
+import { everyNth, inMemory } from "./window_subsets.ts";
 
 export type RatedData = Readonly<{
-  data: TrainingData;
+  data: TrainingData<Windows>;
   /** Mean number of the training tokens that have one. */
   meanValue: number;
 }>;
@@ -72,7 +73,7 @@ export async function withTeacher(
     );
   };
   // Of halves a window's number says which of them has seen it, and exact values cost nothing.
-  const train = "run" in teacher ? everyNth(data.train, steps * batchSize) : data.train;
+  const train = inMemory("run" in teacher ? everyNth(data.train, steps * batchSize) : data.train);
   const estimates = await rate(train);
   checkComplete(estimates, train);
   const transformed = (teacher.transforms ?? []).reduce(

@@ -1,5 +1,5 @@
 import type { ColumnTable } from "arquero";
-import { formatTextTable } from "./_text_table.ts";
+import { formatTextTable } from "./text_table.ts";
 import { type Displayable, htmlDisplay } from "./display.ts";
 
 export interface TableOptions {

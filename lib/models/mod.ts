@@ -10,6 +10,7 @@ export * from "./language_model.ts";
 export * from "./masked_mixer.ts";
 export * from "./model_checks.ts";
 export * from "./model_config.ts";
+export * from "./multiply_adds.ts";
 export * from "./paper_models.ts";
 export * from "./parameter_count.ts";
 export * from "./recurrent.ts";

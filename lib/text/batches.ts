@@ -2,7 +2,8 @@
 
 import { UserError } from "../errors.ts";
 import { createRandom } from "../random.ts";
-import type { WindowIds, Windows } from "./windows.ts";
+import { StoredOrder } from "./window_order.ts";
+import { isStored, type StoredWindows, type WindowIds } from "./windows.ts";
 
 /** Where a `BatchIterator` stands; plain data, stored in checkpoints. */
 export interface BatchPosition {
@@ -25,7 +26,11 @@ export type WindowRows = Pick<WindowIds, "ids" | "values">;
  *
  * @throws RangeError when there is not one value for every id.
  */
-export function gatherRows(windows: WindowIds, rows: ArrayLike<number>): WindowRows {
+export function gatherRows(
+  windows: WindowIds | StoredWindows,
+  rows: ArrayLike<number>,
+): WindowRows {
+  if (isStored(windows)) return { ids: windows.read(rows).ids };
   const { contextLength, ids, values } = windows;
   if (values !== undefined && values.length !== ids.length) {
     throw new RangeError(`expected ${ids.length} values, one a token, found ${values.length}`);
@@ -44,23 +49,38 @@ export function gatherRows(windows: WindowIds, rows: ArrayLike<number>): WindowR
     : { ids: gathered, values: gather(values, new Float32Array(size)) };
 }
 
+/** The numbers of windows, in the order of an epoch. */
+interface EpochOrder {
+  rows(start: number, count: number): Int32Array;
+}
+
+function epochOrder(
+  windows: WindowIds | StoredWindows,
+  { seed, epoch }: { readonly seed: number; readonly epoch: number },
+): EpochOrder {
+  if (isStored(windows)) return new StoredOrder(windows, { seed, epoch });
+  const order = createRandom(seed).stream(`batches of epoch ${epoch}`).permutation(windows.count);
+  return { rows: (start, count) => order.subarray(start, start + count) };
+}
+
 /**
  * Batches of windows without end. Every epoch goes through the windows in an order of its own, a
  * pure function of seed and epoch, and drops the windows left over from full batches; so the
- * position alone is enough to go on exactly where another iterator stopped.
+ * position alone is enough to go on exactly where another iterator stopped. Windows in memory are
+ * shuffled as a whole, stored ones so that few bytes are read twice (window_order.ts).
  */
 export class BatchIterator {
-  readonly #windows: Windows;
+  readonly #windows: WindowIds | StoredWindows;
   readonly #batchSize: number;
   readonly #seed: number;
   readonly #batchesPerEpoch: number;
   #epoch: number;
   #index: number;
-  #order: Int32Array | undefined;
+  #order: EpochOrder | undefined;
 
   /** Throws `UserError` if a batch is larger than the windows or the position lies outside. */
   constructor(
-    windows: Windows,
+    windows: WindowIds | StoredWindows,
     options: {
       readonly batchSize: number;
       readonly seed: number;
@@ -102,11 +122,9 @@ export class BatchIterator {
   /** The next batch and the epoch it belongs to. */
   next(): WindowRows & { readonly epoch: number } {
     const epoch = this.#epoch;
-    this.#order ??= createRandom(this.#seed)
-      .stream(`batches of epoch ${epoch}`)
-      .permutation(this.#windows.count);
-    const start = this.#index * this.#batchSize;
-    const rows = gatherRows(this.#windows, this.#order.subarray(start, start + this.#batchSize));
+    this.#order ??= epochOrder(this.#windows, { seed: this.#seed, epoch });
+    const order = this.#order.rows(this.#index * this.#batchSize, this.#batchSize);
+    const rows = gatherRows(this.#windows, order);
     this.#index++;
     if (this.#index === this.#batchesPerEpoch) {
       this.#epoch++;
@@ -123,7 +141,7 @@ export class BatchIterator {
  * of its rows count.
  */
 export function* batchesInOrder(
-  windows: WindowIds,
+  windows: WindowIds | StoredWindows,
   batchSize: number,
 ): Generator<WindowRows & { readonly start: number; readonly rows: number }> {
   checkBatchSize(batchSize);

@@ -7,13 +7,12 @@
  */
 
 import { createHash } from "node:crypto";
-import { basename, resolve } from "node:path";
 import { UserError } from "../errors.ts";
+import { BUILT_IN, type BuiltInName, isBuiltIn } from "./built_in.ts";
 import type { TextDocument } from "./document.ts";
 import { readLocalDocuments } from "./local_files.ts";
+import { localName } from "./local_paths.ts";
 import { cutParagraphs, joinShort } from "./paragraphs.ts";
-import { readSotu, SOTU_LICENCE } from "./sotu.ts";
-import { readTfjsSource, TFJS_LICENCE } from "./tfjs_source.ts";
 
 export interface Corpus {
   readonly name: string;
@@ -89,24 +88,12 @@ export function splitByContent(
   };
 }
 
-async function loadSotu(heldOutShare: number) {
-  const documents = await readSotu();
+async function loadBuiltIn(name: BuiltInName, heldOutShare: number) {
+  const documents = await BUILT_IN[name].read();
+  if (name === "tfjs") return splitByContent(documents, heldOutShare);
   const cut = documents.length - heldOutCount(documents.length, heldOutShare);
   return { train: documents.slice(0, cut), heldOut: documents.slice(cut) };
 }
-
-type BuiltIn = Readonly<{
-  licence: string;
-  load(heldOutShare: number): Promise<Pick<Corpus, "train" | "heldOut">>;
-}>;
-
-const BUILT_IN: Readonly<Record<string, BuiltIn>> = {
-  sotu: { licence: SOTU_LICENCE, load: loadSotu },
-  tfjs: {
-    licence: TFJS_LICENCE,
-    load: async (heldOutShare) => splitByContent(await readTfjsSource(), heldOutShare),
-  },
-};
 
 async function loadLocal(source: string, heldOutShare: number, textField: string) {
   const documents = await readLocalDocuments(source, textField);
@@ -124,7 +111,7 @@ async function loadLocal(source: string, heldOutShare: number, textField: string
 
 /**
  * Loads a corpus: a built-in one, `"sotu"` (English prose) or `"tfjs"` (code), or the path of a file
- * or folder (local_files.ts).
+ * or folder, or a pattern (local_files.ts).
  *
  * A local corpus of fewer than ten different documents is cut at paragraph ends into about forty
  * pieces, which then count as its documents. Throws `UserError`, with file and line, for what
@@ -135,12 +122,11 @@ export async function loadCorpus(source: string, options: CorpusOptions = {}): P
   if (!(heldOutShare > 0 && heldOutShare < 1)) {
     throw new UserError(`expected a held-out share between 0 and 1, found ${heldOutShare}`);
   }
-  if (Object.hasOwn(BUILT_IN, source)) {
-    const { load, licence } = BUILT_IN[source]!;
-    const { train, heldOut } = await load(heldOutShare);
-    return { name: source, train, heldOut, hash: hashCorpus(train, heldOut), licence };
+  if (isBuiltIn(source)) {
+    const { train, heldOut } = await loadBuiltIn(source, heldOutShare);
+    const hash = hashCorpus(train, heldOut);
+    return { name: source, train, heldOut, hash, licence: BUILT_IN[source].licence };
   }
   const { train, heldOut } = await loadLocal(source, heldOutShare, options.textField ?? "text");
-  const name = basename(resolve(source)).replace(/(\.(txt|md|jsonl))?(\.gz)?$/i, "");
-  return { name, train, heldOut, hash: hashCorpus(train, heldOut) };
+  return { name: localName(source), train, heldOut, hash: hashCorpus(train, heldOut) };
 }

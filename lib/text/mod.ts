@@ -4,6 +4,20 @@ export type { BatchPosition, WindowRows } from "./batches.ts";
 export { loadCorpus } from "./corpus.ts";
 export type { Corpus, CorpusOptions } from "./corpus.ts";
 export type { TextDocument } from "./document.ts";
+export { heldOutRows, HUB_ENDPOINT, openHubSource } from "./hub_source.ts";
+export type { FetchItem, HubSource } from "./hub_source.ts";
+export { hubAccess } from "./hub_access.ts";
+export { listLocalFiles } from "./local_paths.ts";
+export { measureSource } from "./source_stats.ts";
+export type { SourceStats } from "./source_stats.ts";
+export { formatBytes } from "./text_bytes.ts";
+export type {
+  DocumentSource,
+  OpenSourceOptions,
+  SourceDescriptor,
+  SourcePart,
+} from "./document_source.ts";
+export { HUB_NAMES, openSource, parseSource } from "./open_source.ts";
 export { latentLength, latentSequences, latentVocabSize } from "./latent_sequences.ts";
 export type { LatentSource } from "./latent_sequences.ts";
 export { checkSource, readSource, sourceProcess, sourceVocabSize } from "./sources/source.ts";
@@ -20,5 +34,19 @@ export type {
   TokenizedCorpus,
   TokenizedDocuments,
 } from "./tokenized_corpus.ts";
-export { makeWindows } from "./windows.ts";
-export type { Layout, WindowIds, WindowOptions, Windows } from "./windows.ts";
+export { isStored, makeWindows } from "./windows.ts";
+export type { Layout, StoredWindows, WindowIds, WindowOptions, Windows } from "./windows.ts";
+export { prepareSource, prepareSourceTokenizer, shardsFolderIn } from "./shards/prepare_source.ts";
+export type { PreparedSource, PrepareSourceOptions } from "./shards/prepare_source.ts";
+export { ShardSet } from "./shards/shard_set.ts";
+export { trainSourceTokenizer } from "./shards/source_tokenizer.ts";
+export type { SampleProgress } from "./shards/source_tokenizer.ts";
+export { shardsKey, tokenizeSource } from "./shards/tokenize_source.ts";
+export type {
+  TokenizedSource,
+  TokenizeOptions,
+  TokenizeProgress,
+} from "./shards/tokenize_source.ts";
+export { storedWindows } from "./shards/stored_windows.ts";
+export { sideOf, splitOf } from "./shards/split.ts";
+export type { Side } from "./shards/format.ts";

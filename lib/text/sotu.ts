@@ -10,6 +10,7 @@ import { UserError } from "../errors.ts";
 import type { TextDocument } from "./document.ts";
 
 export const SOTU_LICENCE = "Apache-2.0";
+export const SOTU_PART = { name: "sotu", version: "0.2.3", bytes: 10_761_202, documents: 233 };
 
 const FILE_NAME = /^(\d{4})_(.+)_[a-z]+\.txt$/;
 

@@ -5,14 +5,10 @@
 
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { littleEndian, readCacheFile, writeCacheFile } from "../cache_file.ts";
+import { littleEndian } from "../cache_file.ts";
 import { UserError } from "../errors.ts";
-import {
-  formatTokenizer,
-  parseTokenizer,
-  type Tokenizer,
-  trainTokenizer,
-} from "../tokenizer/mod.ts";
+import { type Tokenizer, trainTokenizer } from "../tokenizer/mod.ts";
+import { cached, cachedTokenizer } from "./cached.ts";
 import type { Corpus } from "./corpus.ts";
 import type { TextDocument } from "./document.ts";
 import { splitParagraphs, splitSentences } from "./paragraphs.ts";
@@ -58,21 +54,6 @@ const FORMAT_VERSION = 1;
 
 function keyOf(...parts: readonly (string | number)[]): string {
   return createHash("sha256").update(JSON.stringify([FORMAT_VERSION, ...parts])).digest("hex");
-}
-
-/** The cached content if it is intact and `parse` takes it, else what `build` makes, stored. */
-async function cached<Value>(
-  path: string,
-  log: (line: string) => void,
-  parse: (content: Uint8Array) => Value,
-  build: () => { value: Value; content: Uint8Array },
-): Promise<Value> {
-  const content = await readCacheFile(path);
-  if (content === "damaged") log(`cache ${path} is damaged: making it anew`);
-  if (content instanceof Uint8Array) return parse(content);
-  const built = build();
-  await writeCacheFile(path, built.content);
-  return built.value;
 }
 
 function encodeDocuments(
@@ -144,26 +125,17 @@ function sidesBy(unit: TextUnit, corpus: Corpus, log: (line: string) => void) {
 }
 
 async function prepareTokenizer(
-  corpus: Corpus,
+  { name, hash, train }: Corpus,
   vocabSize: number,
   cacheFolder: string,
   log: (line: string) => void,
 ): Promise<Tokenizer> {
-  const path = join(cacheFolder, `tokenizer-${keyOf(corpus.hash, vocabSize)}.json`);
-  const tokenizer = await cached(
+  const path = join(cacheFolder, `tokenizer-${keyOf(hash, vocabSize)}.json`);
+  return await cachedTokenizer(
     path,
-    log,
-    (content) => parseTokenizer(new TextDecoder().decode(content), path),
-    () => {
-      log(`training a tokenizer of ${vocabSize} entries on ${corpus.name}`);
-      const value = trainTokenizer(corpus.train.map(({ text }) => text), { vocabSize });
-      return { value, content: new TextEncoder().encode(formatTokenizer(value)) };
-    },
+    { name, vocabSize, log },
+    () => trainTokenizer(train.map(({ text }) => text), { vocabSize }),
   );
-  if (tokenizer.vocabSize < vocabSize) {
-    log(`${corpus.name} has text for ${tokenizer.vocabSize} of ${vocabSize} tokenizer entries`);
-  }
-  return tokenizer;
 }
 
 /**

@@ -40,6 +40,24 @@ export interface Windows extends WindowIds {
   readonly layout: Layout;
 }
 
+/**
+ * Windows that are too many to be held: read when they are asked for, by their numbers, always the
+ * same ones.
+ */
+export interface StoredWindows {
+  /** N, tokens a window. */
+  readonly contextLength: number;
+  readonly count: number;
+  readonly layout: Layout;
+  /** The windows of these numbers (0 … count − 1), in their order. */
+  read(rows: ArrayLike<number>): Windows;
+}
+
+/** Whether windows are read when they are asked for. */
+export function isStored(windows: object): windows is StoredWindows {
+  return "read" in windows;
+}
+
 export interface WindowOptions {
   readonly contextLength: number;
   readonly layout: Layout;
@@ -79,6 +97,39 @@ function pad(runs: readonly ArrayLike<number>[], contextLength: number, padId: n
   return ids;
 }
 
+/** @throws UserError for a context in which nothing can be predicted. */
+export function requireContext(contextLength: number): void {
+  if (Number.isInteger(contextLength) && contextLength >= 2) return;
+  throw new UserError(`expected a context of 2 tokens or more, found ${contextLength}`);
+}
+
+/**
+ * Counts real tokens and bytes of windows, given row by row.
+ *
+ * @returns A function that knows how many bytes each token has.
+ */
+export function describeWindows(
+  tokenizer: Tokenizer,
+): (ids: Int32Array, contextLength: number) => Pick<Windows, "realTokens" | "byteCounts"> {
+  const bytesOfId = Int32Array.from(
+    { length: tokenizer.vocabSize },
+    (_, id) => tokenizer.tokenBytes(id).length,
+  );
+  return (ids, contextLength) => {
+    const count = ids.length / contextLength;
+    const realTokens = new Int32Array(count), byteCounts = new Int32Array(count);
+    for (let row = 0; row < count; row++) {
+      for (let position = 0; position < contextLength; position++) {
+        const id = ids[row * contextLength + position]!;
+        if (id === tokenizer.padId) continue;
+        realTokens[row]!++;
+        if (position > 0) byteCounts[row]! += bytesOfId[id]!;
+      }
+    }
+    return { realTokens, byteCounts };
+  };
+}
+
 /**
  * Cuts documents into windows. Throws `UserError` when the text does not fill one window (packed)
  * or no document has `minTokens` tokens.
@@ -89,9 +140,7 @@ export function makeWindows(
   options: WindowOptions,
 ): Windows {
   const { contextLength, layout, minTokens = 1 } = options;
-  if (!Number.isInteger(contextLength) || contextLength < 2) {
-    throw new UserError(`expected a context of 2 tokens or more, found ${contextLength}`);
-  }
+  requireContext(contextLength);
   if (documents.vocabSize !== tokenizer.vocabSize) {
     throw new UserError(
       `expected documents of a vocabulary of ${tokenizer.vocabSize}, found ${documents.vocabSize}: ` +
@@ -117,19 +166,5 @@ export function makeWindows(
             `add text or lower the least number of tokens`),
     );
   }
-
-  const bytesOfId = Int32Array.from(
-    { length: tokenizer.vocabSize },
-    (_, id) => tokenizer.tokenBytes(id).length,
-  );
-  const realTokens = new Int32Array(count), byteCounts = new Int32Array(count);
-  for (let row = 0; row < count; row++) {
-    for (let position = 0; position < contextLength; position++) {
-      const id = ids[row * contextLength + position]!;
-      if (id === tokenizer.padId) continue;
-      realTokens[row]!++;
-      if (position > 0) byteCounts[row]! += bytesOfId[id]!;
-    }
-  }
-  return { contextLength, count, ids, realTokens, byteCounts, layout };
+  return { contextLength, count, ids, ...describeWindows(tokenizer)(ids, contextLength), layout };
 }

@@ -2,5 +2,5 @@
 export { formatTokenizer, parseTokenizer } from "./hugging_face.ts";
 export { splitWords } from "./split_words.ts";
 export type { BpeTokenizer, Tokenizer } from "./tokenizer.ts";
-export { trainTokenizer } from "./train_tokenizer.ts";
-export type { TrainOptions } from "./train_tokenizer.ts";
+export { countWords, trainOnWords, trainTokenizer } from "./train_tokenizer.ts";
+export type { TrainOptions, WordCounts } from "./train_tokenizer.ts";

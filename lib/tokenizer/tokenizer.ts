@@ -10,8 +10,9 @@
 
 import { createHash } from "node:crypto";
 import { UserError } from "../errors.ts";
-import { Heap } from "./_heap.ts";
+import { MergeTable } from "./_merge_table.ts";
 import { escapeBytes, unescapeBytes } from "./_utf8.ts";
+import { WordCache } from "./_word_cache.ts";
 import { spellBytes } from "./byte_alphabet.ts";
 import { wordEnd } from "./split_words.ts";
 
@@ -57,11 +58,6 @@ export interface BpeModel {
 
 const BOS_NAMES = ["<|begin_of_text|>", "<bos>", "<s>", "<|endoftext|>"];
 const PAD_NAMES = ["<|end_of_text|>", "<eos>", "</s>", "<|endoftext|>"];
-
-/** Words longer than this are not remembered: they hardly come back. In UTF-16 units. */
-const LONGEST_CACHED_WORD = 64;
-/** The cache is emptied when it holds this many words, which bounds its memory to tens of MB. */
-const CACHED_WORDS = 1 << 17;
 
 function findSpecial(
   specialTokens: Readonly<Record<string, number>>,
@@ -121,7 +117,6 @@ export function createTokenizer(model: BpeModel): BpeTokenizer {
   const bosId = findSpecial(specialTokens, BOS_NAMES);
   const padId = findSpecial(specialTokens, PAD_NAMES);
 
-  const rankOfPair = new Map<number, number>();
   const mergedIds = new Int32Array(merges.length / 2);
   for (let rank = 0; rank < mergedIds.length; rank++) {
     const left = merges[2 * rank]!, right = merges[2 * rank + 1]!;
@@ -130,66 +125,32 @@ export function createTokenizer(model: BpeModel): BpeTokenizer {
     if (merged === undefined || tokens[left]!.length === 0 || tokens[right]!.length === 0) {
       throw new UserError(`expected merge ${rank} to give a token, found no token "${spelled}"`);
     }
-    rankOfPair.set(left * vocabSize + right, rank);
     mergedIds[rank] = merged;
   }
 
-  /** The tokens of one word: repeatedly the merge of lowest rank, the leftmost of these. */
-  function encodeWord(bytes: Uint8Array): Int32Array {
-    const ids = Int32Array.from(bytes, (byte) => idOfByte[byte]!);
-    const length = ids.length;
-    // A linked list over the places of the word; an id of −1 marks a place merged into its left.
-    const next = Int32Array.from(ids, (_, place) => place + 1);
-    const previous = Int32Array.from(ids, (_, place) => place - 1);
-    const candidates = new Heap<{ readonly rank: number; readonly place: number }>(
-      (a, b) => a.rank < b.rank || (a.rank === b.rank && a.place < b.place),
-    );
-    const rankAt = (place: number) =>
-      ids[place] === -1 || next[place]! >= length
-        ? undefined
-        : rankOfPair.get(ids[place]! * vocabSize + ids[next[place]!]!);
-    const consider = (place: number) => {
-      const rank = rankAt(place);
-      if (rank !== undefined) candidates.push({ rank, place });
-    };
-    for (let place = 0; place + 1 < length; place++) consider(place);
-    for (let top = candidates.pop(); top !== undefined; top = candidates.pop()) {
-      const { rank, place } = top;
-      if (rankAt(place) !== rank) continue; // an earlier merge changed this pair
-      const right = next[place]!;
-      ids[place] = mergedIds[rank]!;
-      ids[right] = -1;
-      next[place] = next[right]!;
-      if (next[place]! < length) previous[next[place]!] = place;
-      if (previous[place]! >= 0) consider(previous[place]!);
-      consider(place);
-    }
-    return ids.filter((id) => id !== -1);
-  }
-
-  let cache = new Map<string, Int32Array>();
+  const table = new MergeTable(merges, mergedIds);
+  const cache = new WordCache();
 
   function encodeEscaped(text: string): Int32Array {
     let ids = new Int32Array(Math.ceil(text.length / 3) + 16);
     let count = 0;
     for (let start = 0; start < text.length;) {
       const end = wordEnd(text, start);
-      const word = text.slice(start, end);
-      let wordIds = cache.get(word);
-      if (wordIds === undefined) {
-        wordIds = encodeWord(unescapeBytes(word));
-        if (word.length <= LONGEST_CACHED_WORD) {
-          if (cache.size >= CACHED_WORDS) cache = new Map();
-          // A slice would keep the whole text in memory; a string made anew does not.
-          cache.set(word.split("").join(""), wordIds);
-        }
+      if (!cache.find(text, start, end)) {
+        cache.add(
+          text,
+          start,
+          end,
+          table.encodeWord(unescapeBytes(text.slice(start, end)), idOfByte),
+        );
       }
-      if (count + wordIds.length > ids.length) {
-        const larger = new Int32Array(2 * (ids.length + wordIds.length));
+      const { ids: wordIds, start: from, end: to } = cache;
+      if (count + to - from > ids.length) {
+        const larger = new Int32Array(2 * (ids.length + to - from));
         larger.set(ids);
         ids = larger;
       }
-      for (let i = 0; i < wordIds.length; i++) ids[count++] = wordIds[i]!;
+      for (let i = from; i < to; i++) ids[count++] = wordIds[i]!;
       start = end;
     }
     return ids.slice(0, count);

@@ -61,14 +61,17 @@ function checkOptions(vocabSize: number, specialTokens: readonly string[], minFr
   }
 }
 
-function countWords(texts: Iterable<string>): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const text of texts) {
-    for (const word of splitWords(text.toWellFormed())) {
-      counts.set(word, (counts.get(word) ?? 0) + 1);
-    }
+/** How often each word occurs. */
+export type WordCounts = Map<string, number>;
+
+/** Counts the words of a text in. The counts keep nothing of the text alive but its new words. */
+export function countWords(text: string, counts: WordCounts): void {
+  for (const word of splitWords(text.toWellFormed())) {
+    const known = counts.get(word);
+    // A slice would keep the whole text in memory; a string made anew does not.
+    if (known === undefined) counts.set(word.split("").join(""), 1);
+    else counts.set(word, known + 1);
   }
-  return counts;
 }
 
 /**
@@ -76,6 +79,13 @@ function countWords(texts: Iterable<string>): Map<string, number> {
  * Throws `UserError` for options that make no tokenizer.
  */
 export function trainTokenizer(texts: Iterable<string>, options: TrainOptions): BpeTokenizer {
+  const counts: WordCounts = new Map();
+  for (const text of texts) countWords(text, counts);
+  return trainOnWords(counts, options);
+}
+
+/** Trains on the words of texts that were counted one by one, as {@linkcode trainTokenizer} does. */
+export function trainOnWords(counts: WordCounts, options: TrainOptions): BpeTokenizer {
   const { vocabSize, onProgress } = options;
   const specialNames = options.specialTokens ?? DEFAULT_SPECIAL_TOKENS;
   const minFrequency = options.minFrequency ?? 2;
@@ -90,7 +100,7 @@ export function trainTokenizer(texts: Iterable<string>, options: TrainOptions): 
 
   const wordCounts: number[] = [];
   const words: Int32Array[] = [];
-  for (const [word, count] of countWords(texts)) {
+  for (const [word, count] of counts) {
     wordCounts.push(count);
     words.push(Int32Array.from(unescapeBytes(word), (byte) => idOfByte[byte]!));
   }

@@ -11,7 +11,7 @@ import {
   type TokenLosses,
   tokenLosses,
 } from "../models/mod.ts";
-import { batchesInOrder, type WindowIds } from "../text/mod.ts";
+import { batchesInOrder, type StoredWindows, type WindowIds } from "../text/mod.ts";
 import { type Batch, batchTensors } from "./batch.ts";
 
 /** Token losses of a batch. */
@@ -43,7 +43,7 @@ export type Evaluation = Readonly<{
 export async function evaluate(
   evaluator: LossEvaluator,
   params: Model,
-  windows: WindowIds,
+  windows: WindowIds | StoredWindows,
   batchSize: number,
 ): Promise<Evaluation> {
   const windowLossNats = new Float64Array(windows.count);
@@ -71,7 +71,7 @@ export async function evaluate(
 export async function* windowLosses(
   evaluator: LossEvaluator,
   params: Model,
-  windows: WindowIds,
+  windows: WindowIds | StoredWindows,
   batchSize: number,
 ): AsyncGenerator<(number | null)[], void, void> {
   for (const { rows, ...batchRows } of batchesInOrder(windows, batchSize)) {

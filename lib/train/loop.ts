@@ -13,7 +13,13 @@ import {
 import { UserError } from "../errors.ts";
 import { needsNoise } from "../qat/mod.ts";
 import { createRandom } from "../random.ts";
-import { BatchIterator, type BatchPosition, type Windows } from "../text/mod.ts";
+import {
+  BatchIterator,
+  type BatchPosition,
+  isStored,
+  type StoredWindows,
+  type Windows,
+} from "../text/mod.ts";
 import { type AdamWConfig, initTrainState, stepScalars, type TrainState } from "./adamw.ts";
 import { batchTensors } from "./batch.ts";
 import { compileEvaluator, evaluate, type LossEvaluator } from "./evaluate.ts";
@@ -48,12 +54,15 @@ export type TrainingConfig =
     evaluateTrain?: boolean;
   }>;
 
+/** What is trained on: windows in memory, or read batch by batch. */
+export type TrainWindows = Windows | StoredWindows;
+
 /**
  * Windows have `values` where the model learns them, those of training also where the loss form
- * compares with them, and no others.
+ * compares with them, and no others; stored ones have none.
  */
-export type TrainingData = Readonly<{
-  train: Windows;
+export type TrainingData<Train extends TrainWindows = TrainWindows> = Readonly<{
+  train: Train;
   heldOut: Windows;
   /** The pad id of left-padded windows, null for packed ones. */
   padId: number | null;
@@ -211,8 +220,7 @@ export async function* train(
     position: session.position,
   });
   // Evaluation is plain: it does not look at what a loss form compares with.
-  const { values: _, ...plainWindows } = data.train;
-  const seenWindows = needsValues(config.model) ? data.train : plainWindows;
+  const seenWindows = needsValues(config.model) ? data.train : withoutValues(data.train);
   const dropoutKey = createRandom(config.seed).stream("dropout").bits();
   const noiseKey = createRandom(config.seed).stream("noise").bits();
   const at = () => ({ step: session.step, tokens: session.step * tokensPerStep });
@@ -297,14 +305,21 @@ export async function* train(
   }
 }
 
+function withoutValues(windows: TrainWindows): TrainWindows {
+  if (isStored(windows)) return windows;
+  const { values: _, ...plain } = windows;
+  return plain;
+}
+
 function checkValues(config: TrainingConfig, { train, heldOut }: TrainingData): void {
   const { model, objective } = config;
   const learns = needsValues(model);
   const what = learns || objective === undefined
     ? `a ${model.kind} model`
     : `the loss form ${objective.form}`;
-  const check = (name: string, { values }: Windows, isWanted: boolean) => {
-    if ((values !== undefined) === isWanted) return;
+  const check = (name: string, windows: TrainWindows, isWanted: boolean) => {
+    const hasValues = !isStored(windows) && windows.values !== undefined;
+    if (hasValues === isWanted) return;
     throw new UserError(
       `${name} windows: ` +
         (isWanted

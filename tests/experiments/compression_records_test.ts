@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { initEngine } from "../../lib/engine/mod.ts";
 import { UserError } from "../../lib/errors.ts";
 import {
@@ -18,6 +19,8 @@ await initEngine({ backend: "wasm", log: () => {} });
 type Files = NonNullable<RunSpec["compression"]>["files"];
 
 const TEXT = { name: "held out", heldOutDocuments: 2 };
+/** Not written to: these texts are held in memory. */
+const CACHE = { cacheFolder: "no-such-folder" };
 const RANDOM = { name: "random", randomBytes: 100, seed: 5 };
 
 function withFilesOf(spec: RunSpec, files: Files): RunSpec {
@@ -29,7 +32,7 @@ Deno.test("compressedBytes() joins the last held-out documents by a blank line",
   const bytes = await compressedBytes({ name: "since 2010", heldOutDocuments: 12 }, {
     ...data,
     corpus: "sotu",
-  });
+  }, CACHE);
   // What notebook 08 and the README say of compressors is about these bytes.
   assert.equal(bytes.length, 451_095);
   const text = new TextDecoder().decode(bytes);
@@ -38,7 +41,8 @@ Deno.test("compressedBytes() joins the last held-out documents by a blank line",
 
 Deno.test("compressedBytes() draws random bytes by their seed alone", async () => {
   const { data } = tinySpec("", "clm");
-  const draw = (seed: number) => compressedBytes({ name: "random", randomBytes: 5000, seed }, data);
+  const draw = (seed: number) =>
+    compressedBytes({ name: "random", randomBytes: 5000, seed }, data, CACHE);
   assert.deepEqual(await draw(1), await draw(1));
   assert.notDeepEqual(await draw(1), await draw(2));
   assert.equal(new Set(await draw(1)).size, 256);
@@ -48,20 +52,38 @@ Deno.test("compressedBytes() refuses documents that there are not, and made sequ
   await withFiles(tinyCorpus(), async (folder) => {
     const { data } = tinySpec(folder, "clm");
     for (const heldOutDocuments of [0, 5, 1.5]) {
-      await assert.rejects(compressedBytes({ name: "text", heldOutDocuments }, data), (error) => {
-        assert.ok(error instanceof UserError);
-        assert.equal(
-          error.message,
-          `text: expected 1 … 4 held-out documents, found ${heldOutDocuments}`,
-        );
-        return true;
-      });
+      await assert.rejects(
+        compressedBytes({ name: "text", heldOutDocuments }, data, CACHE),
+        (error) => {
+          assert.ok(error instanceof UserError);
+          assert.equal(
+            error.message,
+            `text: expected 1 … 4 held-out documents, found ${heldOutDocuments}`,
+          );
+          return true;
+        },
+      );
     }
   });
   await assert.rejects(
-    compressedBytes(TEXT, tinyLatentSpec().data),
+    compressedBytes(TEXT, tinyLatentSpec().data, CACHE),
     /^UserError: held out: expected a run on a corpus, .* found one on made sequences$/,
   );
+});
+
+Deno.test("compressedBytes() reads text that is too much for memory from its shards", async () => {
+  await withFiles(tinyCorpus(), async (folder) => {
+    const { data } = tinySpec(folder, "clm");
+    const options = { cacheFolder: join(folder, "cache") };
+    // A sample of a source is always read from shards, whatever its size.
+    const sample = { ...data, limit: 40 };
+    const bytes = await compressedBytes({ name: "text", heldOutDocuments: 2 }, sample, options);
+    const lines = tinyCorpus()["corpus.jsonl"]!.split("\n");
+    const texts: string[] = lines.map((line) => JSON.parse(line).text);
+    const parts = new TextDecoder().decode(bytes).split("\n\n");
+    assert.equal(parts.length, 2);
+    for (const part of parts) assert.ok(texts.includes(part), part);
+  });
 });
 
 Deno.test("runAll() makes the files that a run asks for, and decodes them", async () => {
@@ -76,7 +98,7 @@ Deno.test("runAll() makes the files that a run asks for, and decodes them", asyn
     ];
     const results = await runAll(specs, optionsIn(folder));
     const [clm, eem] = results.map(compressedFiles);
-    const originalBytes = (await compressedBytes(TEXT, tinySpec(folder, "clm").data)).length;
+    const originalBytes = (await compressedBytes(TEXT, tinySpec(folder, "clm").data, CACHE)).length;
     const facts = (
       { text, overlap, embedding, originalBytes, isDecoded }: CompressedFileRecord,
     ) => [text, overlap, embedding, originalBytes, isDecoded];

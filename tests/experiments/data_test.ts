@@ -12,6 +12,7 @@ import {
   sourceData,
   type TrainSubset,
 } from "../../lib/experiments/data.ts";
+import { inMemory } from "../../lib/experiments/window_subsets.ts";
 import { UserError } from "../../lib/errors.ts";
 import { createRandom } from "../../lib/random.ts";
 import {
@@ -178,7 +179,7 @@ async function assertTrainSubsets(
   prepare: (subset: TrainSubset) => Promise<PreparedData>,
 ): Promise<void> {
   const { training: all, corpusKey } = await prepare({});
-  const rows = rowsOf(all.train);
+  const rows = rowsOf(inMemory(all.train));
   const { count } = all.train;
   assert.ok(count > 20 && new Set(rows).size > count / 2, "windows can be told apart");
   for (const trainWindows of [1, 2, 7, 16, count - 1, count]) {
@@ -187,28 +188,28 @@ async function assertTrainSubsets(
       (_, i) => rows[Math.floor(i * count / trainWindows)]!,
     );
     const { training, corpusKey: key } = await prepare({ trainWindows });
-    assert.deepEqual(rowsOf(training.train), part, `${trainWindows} of ${count}`);
+    assert.deepEqual(rowsOf(inMemory(training.train)), part, `${trainWindows} of ${count}`);
     assert.deepEqual(training.heldOut, all.heldOut);
     assert.equal(key, corpusKey);
     const halves = await Promise.all(
       (["even", "odd"] as const).map((trainHalf) => prepare({ trainWindows, trainHalf })),
     );
     for (const [first, { training: half }] of halves.entries()) {
-      assert.deepEqual(rowsOf(half.train), part.filter((_, i) => i % 2 === first));
+      assert.deepEqual(rowsOf(inMemory(half.train)), part.filter((_, i) => i % 2 === first));
       assert.deepEqual(half.heldOut, all.heldOut);
     }
     if (trainWindows === count) continue;
     const { training: others, corpusKey: sameKey } = await prepare({ trainWithout: trainWindows });
     const taken = new Set(part.map((_, i) => Math.floor(i * count / trainWindows)));
     assert.equal(taken.size, trainWindows);
-    const rest = rowsOf(others.train);
+    const rest = rowsOf(inMemory(others.train));
     assert.deepEqual(rest, rows.filter((_, row) => !taken.has(row)), `without ${trainWindows}`);
     assert.deepEqual([...part, ...rest].sort(), rows.toSorted(), "together all windows");
     assert.deepEqual(others.heldOut, all.heldOut);
     assert.equal(sameKey, corpusKey);
   }
   const odd = await prepare({ trainHalf: "odd" });
-  assert.deepEqual(rowsOf(odd.training.train), rows.filter((_, i) => i % 2 === 1));
+  assert.deepEqual(rowsOf(inMemory(odd.training.train)), rows.filter((_, i) => i % 2 === 1));
 
   const length = all.train.contextLength;
   for (const [field, most] of [["trainWindows", count], ["trainWithout", count - 1]] as const) {

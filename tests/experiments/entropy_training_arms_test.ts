@@ -202,7 +202,12 @@ for (const name of PRESETS) {
     assert.equal(optimizer, ADAMW_DEFAULTS);
     if (isOnMuchData(spec)) {
       const { steps, warmupSteps, batchSize } = large;
-      const rest = arm === "teacher, the other text" ? { trainWithout: trainWindows } : {};
+      const isFull = family === "all of the text" && full.trainWindows !== undefined;
+      const rest = arm === "teacher, the other text"
+        ? { trainWithout: trainWindows }
+        : isFull
+        ? { trainWindows: full.trainWindows }
+        : {};
       assert.deepEqual(data, { ...all, ...rest }, arm);
       assert.deepEqual(schedule, { peakRate, warmupSteps, steps }, arm);
       assert.deepEqual(sizes, { batchSize, logEvery, evaluateEvery: Math.ceil(steps / 4) }, arm);

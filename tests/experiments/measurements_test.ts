@@ -37,7 +37,7 @@ function windows(name: string, count: number, layout: Windows["layout"]): Window
   return { contextLength: LENGTH, count, ids, realTokens, byteCounts: realTokens, layout };
 }
 
-function dataOf(layout: Windows["layout"], heldOutCount: number): TrainingData {
+function dataOf(layout: Windows["layout"], heldOutCount: number): TrainingData<Windows> {
   return {
     train: windows("train", 40, layout), // more than the 8 batches that scales are taken from
     heldOut: windows("held out", heldOutCount, layout),

@@ -20,8 +20,10 @@ import {
   sourceData,
   weightsPath,
 } from "../../lib/experiments/mod.ts";
+import { inMemory } from "../../lib/experiments/window_subsets.ts";
 import { mean } from "../../lib/measure/mod.ts";
 import type { Model } from "../../lib/models/mod.ts";
+import type { Windows } from "../../lib/text/mod.ts";
 import type { Objective } from "../../lib/train/mod.ts";
 import { refusal } from "../models/_tiny.ts";
 import { withFiles } from "../text/_temporary.ts";
@@ -346,10 +348,10 @@ Deno.test("loadNeeded() gives the teacher's estimates, the shorter model, the ot
     assert.deepEqual(sources.onto!.training, prepared.training);
 
     const model = { config: clm.training.model, params: teacher, padId };
-    const losses = async (windows: typeof train) =>
+    const losses = async (windows: Windows) =>
       Float32Array.from((await tokenCrossEntropies(model, windows)).flat(), (loss) => loss ?? 0);
     // Twelve steps of eight windows are fewer than there are.
-    const rated = sources.data.train;
+    const rated = inMemory(sources.data.train);
     assert.ok(rated.count === 96 && train.count > 96, `${rated.count} of ${train.count}`);
     assert.deepEqual(rated.values, await losses(rated));
     const scored = rated.values!.filter((_, at) => at % 8 !== 0);
@@ -373,7 +375,7 @@ Deno.test("loadNeeded() estimates anew what a teacher of other weights under the
     const load = async () => {
       const { data, dispose } = await loadNeeded(options.folders, spec, prepared, options);
       dispose();
-      return data.train.values!;
+      return inMemory(data.train).values!;
     };
     const stored = () => [...Deno.readDirSync(options.cacheFolder)].map(({ name }) => name).sort();
     const [first, files] = [await load(), stored()];

@@ -7,7 +7,9 @@ import {
   claimContext,
   describeSources,
   notebookParameters,
+  onProjectText,
   PROJECT_FOLDERS,
+  projectData,
   recordClaims,
   showProgress,
   stepShare,
@@ -19,7 +21,7 @@ import { tinySpec } from "./_tiny.ts";
 
 /** Runs `use` with environment variables as given (undefined: absent), then restores them. */
 function withEnvironment(
-  values: Readonly<Record<"KYL_PRESET" | "KYL_FRESH", string | undefined>>,
+  values: Readonly<Record<string, string | undefined>>,
   use: () => void,
 ): void {
   const set = (name: string, value: string | undefined) =>
@@ -50,6 +52,37 @@ Deno.test("notebookParameters() takes the environment before the notebook, that 
       assert.deepEqual(notebookParameters(given), { preset, fresh });
     });
   }
+});
+
+Deno.test("notebookParameters() takes a text in the place of the presets' from the environment", () => {
+  const cases = [
+    [undefined, undefined, {}],
+    ["", "", {}],
+    ["", "5", {}],
+    ["finemath", "", { text: { corpus: "finemath" } }],
+    ["/my/texts", "1000", { text: { corpus: "/my/texts", limit: 1000 } }],
+  ] as const;
+  const { data } = tinySpec("", "clm");
+  for (const [KYL_CORPUS, KYL_LIMIT, found] of cases) {
+    withEnvironment({ KYL_CORPUS, KYL_LIMIT }, () => {
+      assert.deepEqual(notebookParameters(), { preset: "quick", fresh: false, ...found });
+      assert.deepEqual(onProjectText(data), { ...data, ...("text" in found && found.text) });
+    });
+  }
+});
+
+Deno.test("projectData() is the project's cache and the Hub of the environment", () => {
+  withEnvironment({ HF_ENDPOINT: "", HF_TOKEN: undefined }, () => {
+    const hub = { endpoint: "https://huggingface.co" };
+    assert.deepEqual(projectData(), { cacheFolder: PROJECT_FOLDERS.cache, hub });
+  });
+  withEnvironment({ HF_ENDPOINT: "http://127.0.0.1:8000", HF_TOKEN: " secret\n" }, () => {
+    const hub = { endpoint: "http://127.0.0.1:8000", token: "secret" };
+    assert.deepEqual(projectData().hub, hub);
+  });
+  withEnvironment({ HF_ENDPOINT: "not an address", HF_TOKEN: undefined }, () => {
+    assert.throws(() => projectData(), /^UserError: HF_ENDPOINT: expected an address/);
+  });
 });
 
 Deno.test("notebookParameters() refuses a preset that is none, wherever it comes from", () => {

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { UserError } from "../../lib/errors.ts";
+import type { DataSpec } from "../../lib/experiments/data.ts";
 import {
   KNOWN_ENTROPY_PRESETS,
   TOKEN_ENTROPY_PRESETS,
 } from "../../lib/experiments/entropy_presets.ts";
+import { ENTROPY_TRAINING_PRESETS } from "../../lib/experiments/entropy_training_presets.ts";
+import { QUANTIZATION_PRESETS } from "../../lib/experiments/quantization_presets.ts";
 import {
   AUTOENCODER_PRESETS,
   BASELINE_PRESETS,
@@ -55,6 +58,26 @@ Deno.test("the paper's preset of autoencoders has its sizes", () => {
   assert.deepEqual(mixingHeads, [1, 2, 4, 8, 16]);
   assert.deepEqual(others.kernelSizes, [4, 8, 16]);
   assert.equal(others.embeddingSize, 128);
+});
+
+/** Paper §7; what tokens are worth to a teacher is held in memory, for 2^26 tokens at most. */
+Deno.test("the paper's presets train on the paper's text, and no others do", () => {
+  for (const name of PRESETS) {
+    const { joins, frozen, scan } = HANDOVER_PRESETS[name];
+    const { packed, padded } = BASELINE_PRESETS[name];
+    const texts: DataSpec[] = [packed, padded ?? packed, joins.data, frozen.data, scan.data];
+    texts.push(AUTOENCODER_PRESETS[name].data, TOKEN_ENTROPY_PRESETS[name].data);
+    texts.push(ENTROPY_TRAINING_PRESETS[name].text.data, QUANTIZATION_PRESETS[name].text.data);
+    for (const data of texts) {
+      assert.equal("corpus" in data && data.corpus, name === "paper" ? "fineweb-edu" : "sotu");
+    }
+  }
+  const { ratedWindows, data } = TOKEN_ENTROPY_PRESETS.paper;
+  assert.ok(ratedWindows! * data.contextLength <= 2 ** 26);
+  const { full, text } = ENTROPY_TRAINING_PRESETS.paper;
+  for (const trainWindows of [full.trainWindows!, text.small.trainWindows]) {
+    assert.ok(trainWindows * text.data.contextLength <= 2 ** 26);
+  }
 });
 
 /** Paper §2.6 and §9 E12, E16. */

@@ -58,7 +58,7 @@ function windows(name: string, count: number, layout: Windows["layout"] = "packe
 /** Held-out windows of two full batches and a rest. */
 const HELD_OUT = windows("held out", 2 * BATCH + 1);
 
-function dataOf(heldOut: Windows): TrainingData {
+function dataOf(heldOut: Windows): TrainingData<Windows> {
   const { layout } = heldOut;
   return {
     train: windows("train", 10, layout),

@@ -8,6 +8,7 @@ import {
   type Teacher,
   teacherRuns,
   TRAINING_VERSION,
+  withText,
 } from "../../lib/experiments/run_spec.ts";
 import type { ModelConfig } from "../../lib/models/mod.ts";
 import { withFiles } from "../text/_temporary.ts";
@@ -351,4 +352,24 @@ Deno.test("runId() changes with TRAINING_VERSION", async () => {
     const module: { runId: typeof runId } = await import(copy);
     assert.notEqual(hashOf(module.runId(SPEC, KEY)), hashOf(runId(SPEC, KEY)));
   });
+});
+
+Deno.test("withText() puts another text in the place of a run's, and of those that it needs", () => {
+  const teacher = tinySpec("teacher", "clm");
+  const own = tinySpec("own", "2eem");
+  const spec: RunSpec = {
+    ...own,
+    teacher: { run: teacher, estimator: "loss" },
+    estimates: { windows: 1, of: ["loss"], onto: { ...teacher.data, textField: "body" } },
+  };
+  const place = { corpus: "finemath", limit: 7 };
+  const moved = withText(spec, place);
+  assert.deepEqual(moved, {
+    ...spec,
+    data: { ...own.data, ...place },
+    teacher: { run: { ...teacher, data: { ...teacher.data, ...place } }, estimator: "loss" },
+    estimates: { windows: 1, of: ["loss"], onto: { ...teacher.data, ...place } },
+  });
+  assert.deepEqual(withText(moved, { corpus: own.data.corpus }).data, own.data);
+  assert.deepEqual(withText(tinyLatentSpec(), place), tinyLatentSpec());
 });

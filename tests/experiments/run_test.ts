@@ -14,6 +14,7 @@ import {
   type RunSpec,
   weightsPath,
 } from "../../lib/experiments/mod.ts";
+import { inMemory } from "../../lib/experiments/window_subsets.ts";
 import { tokenCrossEntropies } from "../../lib/entropy/mod.ts";
 import { UserError } from "../../lib/errors.ts";
 import { mean } from "../../lib/measure/mod.ts";
@@ -611,7 +612,7 @@ Deno.test("runAll() records both sides of each evaluation, and what a loss form 
       padId: null,
     };
     assert.equal(train.count, 24);
-    const losses = await tokenCrossEntropies(model, train);
+    const losses = await tokenCrossEntropies(model, inMemory(train));
     disposeTree(model.params);
     const expected = mean(losses.flat().filter((loss) => loss !== null));
     for (const arm of ["one-sided", "absolute", "absolute, shuffled"]) {

@@ -105,7 +105,7 @@ for (const name of PRESETS) {
   });
 
   Deno.test(`tokenEntropySpecs() of ${name}: what is estimated, of which tokens`, () => {
-    const { windows } = preset;
+    const { windows, ratedWindows } = preset;
     assert.ok(windows <= data.heldOutWindows);
     for (const { arm, data: own, estimates } of specs) {
       const of = arm === baseArm ? OF_BASE : ESTIMATED[arm] ?? ["occlusion-l1"];
@@ -113,7 +113,9 @@ for (const name of PRESETS) {
       const isLarge = arm === "large CLM";
       assert.deepEqual(estimates, { windows, of, ...(isLarge && { onto: data }) }, arm);
       const { vocabSize } = isLarge ? preset.large : data;
-      assert.deepEqual(own, { ...data, vocabSize }, arm);
+      const isRated = arm.startsWith("2EEM") && ratedWindows !== undefined;
+      const subset = isRated ? { trainWindows: ratedWindows } : {};
+      assert.deepEqual(own, { ...data, vocabSize, ...subset }, arm);
     }
   });
 

@@ -38,7 +38,7 @@ import { tinySpec } from "./_tiny.ts";
 await initEngine({ backend: "wasm", log: () => {} });
 
 /** Padded windows of one to six tokens. */
-const PADDED: TrainingData = {
+const PADDED: TrainingData<Windows> = {
   train: windows("train", 9, true),
   heldOut: windows("held out", 8, true),
   padId: 1,
@@ -92,7 +92,7 @@ async function rate(
 async function said(
   run: RunSpec,
   estimator: EstimatorName,
-  { train, padId }: Pick<TrainingData, "train" | "padId">,
+  { train, padId }: Pick<TrainingData<Windows>, "train" | "padId">,
 ): Promise<WindowEstimates> {
   const model = modelOf(run, padId);
   const estimates = await estimateWindows(estimator, model, train);
@@ -249,7 +249,7 @@ type Transformed = Readonly<{
 async function transformed(
   transforms: readonly ValueTransform[],
   training: TrainingConfig = WITH_OBJECTIVE,
-  data: TrainingData = DATA,
+  data: TrainingData<Windows> = DATA,
 ): Promise<Transformed> {
   let result: Transformed | undefined;
   await withFiles({}, async (folder) => {

@@ -1,9 +1,9 @@
-import { gzipSync } from "node:zlib";
+import { gzipSync, zstdCompressSync } from "node:zlib";
 import { dirname, join } from "node:path";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 
-/** Runs `use` in a folder of its own with these files (names ending in .gz are compressed). */
+/** Runs `use` in a folder of its own with these files (names ending in .gz or .zst are compressed). */
 export async function withFiles(
   files: Readonly<Record<string, string | Uint8Array>>,
   use: (folder: string) => Promise<void>,
@@ -13,10 +13,15 @@ export async function withFiles(
     for (const [name, content] of Object.entries(files)) {
       const path = join(folder, name);
       await mkdir(dirname(path), { recursive: true });
-      await writeFile(path, name.endsWith(".gz") ? gzipSync(content) : content);
+      await writeFile(path, compressed(name, content));
     }
     await use(folder);
   } finally {
     await rm(folder, { recursive: true });
   }
+}
+
+function compressed(name: string, content: string | Uint8Array): string | Uint8Array {
+  if (name.endsWith(".gz")) return gzipSync(content);
+  return name.endsWith(".zst") ? zstdCompressSync(content) : content;
 }

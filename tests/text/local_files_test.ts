@@ -3,6 +3,7 @@ import { symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "../../lib/errors.ts";
 import { readLocalDocuments } from "../../lib/text/local_files.ts";
+import { parquetFile } from "./_parquet.ts";
 import { withFiles } from "./_temporary.ts";
 
 Deno.test("readLocalDocuments() reads every kind of file, folders in the order of paths", async () => {
@@ -33,6 +34,22 @@ Deno.test("readLocalDocuments() reads one file, and the field asked for", async 
     assert.deepEqual(await readLocalDocuments(join(folder, "x.jsonl"), "body"), [
       { id: "x.jsonl:1", text: "b" },
     ]);
+  });
+});
+
+Deno.test("readLocalDocuments() reads Parquet, and refuses its rows without text", async () => {
+  const files = { "a.parquet": parquetFile(["one", "two"]), "b.parquet": parquetFile(["x", null]) };
+  await withFiles(files, async (folder) => {
+    assert.deepEqual(await readLocalDocuments(join(folder, "a.parquet"), "text"), [
+      { id: "a.parquet:1", text: "one" },
+      { id: "a.parquet:2", text: "two" },
+    ]);
+    await assert.rejects(
+      readLocalDocuments(folder, "text"),
+      new UserError(
+        `${folder}/b.parquet:2: expected text in column "text", found none: remove the row`,
+      ),
+    );
   });
 });
 
@@ -78,12 +95,12 @@ const REFUSALS: readonly [name: string, content: string | Uint8Array, message: R
   [
     "image.png",
     "x",
-    /^: expected \.txt, \.md, \.jsonl, or one of these with \.gz, found another kind of file: remove it$/,
+    /^: expected \.txt, \.md, \.jsonl, \.parquet, or one of these with \.gz or \.zst, found another kind of file: remove it$/,
   ],
   [
     "notes.tar.gz",
     "x",
-    /^: expected \.txt, \.md, \.jsonl, or one of these with \.gz, found another kind of file: remove it$/,
+    /^: expected \.txt, \.md, \.jsonl, \.parquet, or one of these with \.gz or \.zst, found another kind of file: remove it$/,
   ],
 ];
 
@@ -116,7 +133,7 @@ Deno.test("readLocalDocuments() refuses what is not there, not gzip, or links as
     const empty = join(root, "empty");
     await refuses(
       empty,
-      `${empty}: expected files (.txt, .md, .jsonl, or one of these with .gz), ` +
+      `${empty}: expected files (.txt, .md, .jsonl, .parquet, or one of these with .gz or .zst), ` +
         `found an empty folder`,
     );
     const fake = join(root, "fake.txt.gz");

@@ -89,7 +89,7 @@ export function windows(name: string, count: number, padded = false): Windows {
 }
 
 /** Seven batches an epoch, so that eleven steps go into the second one. */
-export const DATA: TrainingData = {
+export const DATA: TrainingData<Windows> = {
   train: windows("train", 7 * BATCH + 1),
   heldOut: windows("held out", 8),
   padId: null,
@@ -113,7 +113,7 @@ export function withValues(windows: Windows): Windows {
 }
 
 /** The same windows with values. */
-export const VALUED_DATA: TrainingData = {
+export const VALUED_DATA: TrainingData<Windows> = {
   train: withValues(DATA.train),
   heldOut: withValues(DATA.heldOut),
   padId: null,
@@ -221,7 +221,7 @@ export async function runToEnd(
   session: Session,
   programs: Programs,
   config = CONFIG,
-  data = DATA,
+  data: TrainingData = DATA,
 ): Promise<TrainingRecord[]> {
   const records: TrainingRecord[] = [];
   for await (const record of train(config, data, session, programs)) records.push(record);
