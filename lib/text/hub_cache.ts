@@ -57,7 +57,7 @@ export async function cachedListing(
   if (kept !== null) return kept;
   const listing = await listHub(options.client, options.endpoint, descriptor);
   // Under the commit too, by which an opened source is known.
-  for (const  of of[listing.commit, revision]) await writeJson(pathOf(of), listing);
+  for (const name of [listing.commit, revision]) await writeJson(pathOf(name), listing);
   return listing;
 }
 
