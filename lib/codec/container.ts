@@ -175,6 +175,7 @@ export function readHeader(file: Uint8Array): FileHeader {
     contextLength: view.getUint32(24, true),
     overlap: view.getUint32(28, true),
     laneCount: view.getUint16(32, true),
+    threads: view.getUint16(34, true),
     originalBytes: Number(view.getBigUint64(36, true)),
     tokenCount: Number(view.getBigUint64(44, true)),
   };
@@ -183,7 +184,6 @@ export function readHeader(file: Uint8Array): FileHeader {
   return {
     kind,
     backend,
-    threads: view.getUint16(34, true),
     embedding: embedding === "none" ? null : parseQuantization(embedding),
     modelHash: hex(8),
     tokenizerHash: hex(16),
@@ -194,15 +194,15 @@ export function readHeader(file: Uint8Array): FileHeader {
 
 /** Refuses sizes that no writer gives, before anything of that size is made. */
 function checkSizes(
-  { contextLength, overlap, laneCount, originalBytes, tokenCount }: Pick<
+  { contextLength, overlap, laneCount, threads, originalBytes, tokenCount }: Pick<
     FileHeader,
-    "contextLength" | "overlap" | "laneCount" | "originalBytes" | "tokenCount"
+    "contextLength" | "overlap" | "laneCount" | "threads" | "originalBytes" | "tokenCount"
   >,
   storedBytes: number | null,
 ): void {
   const isRight = tokenCount <= originalBytes && originalBytes <= MOST_BYTES &&
     overlap < contextLength && laneCount >= 1 && laneCount <= MOST_LANES &&
-    laneCount <= Math.max(1, tokenCount) &&
+    laneCount <= Math.max(1, tokenCount) && threads >= 1 &&
     (storedBytes === null || storedBytes === originalBytes);
   if (!isRight) throw strange();
 }

@@ -127,7 +127,7 @@ async function assertCost(
   near(bits.embeddings, embeddings, 1e-4, `${what}, embeddings`);
   near(bits.scales, scales, 1e-4, `${what}, scales`);
   near(bits.flags, flags, 1e-3, `${what}, flags`);
-  assert.ok(Math.abs(bits.end) <= 8, what);
+  assert.ok(Math.abs(bits.ending) <= 8, what);
   assert.deepEqual(report.countByPosition, expected.countByPosition, what);
   assert.equal(report.modelTokens, expected.countByPosition.reduce((a, b) => a + b), what);
   for (const [position, expectedBits] of expected.bitsByPosition.entries()) {

@@ -174,6 +174,17 @@ onEveryBackend("compress() stores what the model would not make shorter", async 
       const { raw, header, ...others } = report.bits;
       assert.deepEqual([raw, header], [8 * bytes.length, 512]);
       assert.ok(Object.values(others).every((bits) => bits === 0));
+      // Of what the model tried nothing is in the file.
+      const { windows, rawWindows, modelTokens, modelBits, embedding } = report;
+      assert.deepEqual([windows, rawWindows, modelTokens, modelBits, embedding], [
+        0,
+        0,
+        0,
+        0,
+        null,
+      ]);
+      const none = new Array<number>(LENGTH).fill(0);
+      assert.deepEqual([report.bitsByPosition, report.countByPosition], [none, none]);
     }
   }
 }, { only: ["cpu"] });

@@ -18,13 +18,14 @@ import { randomBytes } from "./_tiny.ts";
 const HEADER: FileHeader = {
   kind: "augmented",
   backend: "wasm",
+  threads: 258,
   embedding: parseQuantization("int4/channel"),
   modelHash: "0123456789abcdef",
   tokenizerHash: "fedcba9876543210",
   contextLength: 1024,
   overlap: 1,
   laneCount: 64,
-  originalBytes: 2 ** 31 - 1,
+  originalBytes: 2 ** 29 - 24,
   tokenCount: 305_419_896,
   checksum: "00ff00ff11223344",
 };
@@ -38,8 +39,8 @@ const GOLDEN = [
   ...[0xfe, 0xdc, 0xba, 0x98, 0x76, 0x54, 0x32, 0x10],
   ...[0, 4, 0, 0], // 1024
   ...[1, 0, 0, 0],
-  ...[64, 0, 0, 0],
-  ...[0xff, 0xff, 0xff, 0x7f, 0, 0, 0, 0],
+  ...[64, 0, 2, 1], // 64 lanes, 258 threads
+  ...[0xe8, 0xff, 0xff, 0x1f, 0, 0, 0, 0],
   ...[0x78, 0x56, 0x34, 0x12, 0, 0, 0, 0],
   ...[0x00, 0xff, 0x00, 0xff, 0x11, 0x22, 0x33, 0x44],
 ];
@@ -170,13 +171,14 @@ Deno.test("readHeader() refuses sizes that no writer gives, in a file that is wh
     { contextLength: 1 },
     { laneCount: 0 },
     { laneCount: MOST_LANES + 1 },
-    { laneCount: 0xffffffff },
+    { laneCount: 0xffff },
+    { threads: 0 },
     { tokenCount: 2001 },
     { tokenCount: 63 },
     { tokenCount: 0 },
     { tokenCount: 2n ** 64n - 1n },
     { tokenCount: 2n ** 53n + 1n, originalBytes: 2n ** 53n + 1n },
-    { originalBytes: 2n ** 31n + 1n },
+    { originalBytes: 2n ** 29n - 23n },
     { originalBytes: 2n ** 64n - 1n },
     { originalBytes: 999 },
     { kind: 0 }, // stored, but not as many bytes as it says
@@ -194,7 +196,9 @@ Deno.test("readHeader() refuses sizes that no writer gives, in a file that is wh
     { tokenCount: 64 },
     { laneCount: 1000 },
     { overlap: 1023 },
-    { originalBytes: 2n ** 31n, tokenCount: 2n ** 31n },
+    { originalBytes: 2n ** 29n - 24n, tokenCount: 2n ** 29n - 24n },
+    { threads: 1 },
+    { threads: 0xffff },
     { laneCount: 1, tokenCount: 0, originalBytes: 0 },
   ];
   for (const fields of right) {
@@ -209,7 +213,7 @@ Deno.test("readHeader() never breaks, whatever header a file has", () => {
   const file = formatFile(HEADER, PAYLOAD);
   for (let seed = 0; seed < 500; seed++) {
     const noise = file.slice();
-    const from = Object.values(FIELDS)[2 + seed % 10]![0];
+    const from = Object.values(FIELDS)[2 + seed % 11]![0];
     noise.set(randomBytes(60 - from, seed), from);
     try {
       readHeader(sealed(noise));
@@ -228,9 +232,9 @@ Deno.test("checksumOf() and shortHash() are the first bytes of a hash", () => {
 
 Deno.test("checkLength() refuses more bytes than a file may hold", () => {
   checkLength(0);
-  checkLength(2 ** 31);
+  checkLength(2 ** 29 - 24);
   assert.equal(
-    refusal(() => checkLength(2 ** 31 + 1)),
-    "expected at most 2147483648 bytes, found 2147483649; cut the file and compress the parts",
+    refusal(() => checkLength(2 ** 29 - 23)),
+    "expected at most 536870888 bytes, found 536870889; cut the file and compress the parts",
   );
 });

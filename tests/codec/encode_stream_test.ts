@@ -118,7 +118,7 @@ Deno.test("encodeStream() accounts for every bit by what it is for", async () =>
   near(bits.flags, flags, "flags");
   const sum = Object.values(bits).reduce((a, b) => a + b);
   assert.ok(Math.abs(sum - 8 * payload.length) < 1e-9);
-  assert.ok(Math.abs(bits.end) <= 8);
+  assert.ok(Math.abs(bits.ending) <= 8);
 });
 
 Deno.test("encodeStream() begins with the shared scales, float32 with the lowest byte first", async () => {

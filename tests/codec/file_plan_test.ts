@@ -69,6 +69,19 @@ Deno.test("planFile() refuses options that do not fit the model", () => {
         "leave out the outlier threshold",
     );
   }
+  for (const config of [CLM, EEM]) {
+    for (const overlap of [-1, 10, 500, 1.5, NaN]) {
+      assert.equal(
+        refuses(config, { overlap }),
+        `overlap: expected 0 … 9 tokens, less than the model's context, found ${overlap}`,
+      );
+    }
+  }
+  // Blocks of 64 do not fit an embedding of 3.
+  assert.match(
+    refuses(EEM, { embedding: parseQuantization("nf4/tensor") }),
+    /^nf4\/tensor: expected .* multiple of 64/,
+  );
   assert.match(refuses(EEM, { embedding: { format: "int17" } }), /^quantization: .*"int17"$/);
   assert.equal(
     refuses(autoencoder(mixer, mixer, "repeat"), {}),

@@ -8,6 +8,9 @@ import { fileURLToPath } from "node:url";
 import { findTensorFlowLibrary } from "../../lib/engine/_library.ts";
 import type { EngineStatus } from "../../lib/engine/mod.ts";
 
+/** TensorFlow's own variable. */
+const THREADS = "TF_NUM_INTRAOP_THREADS";
+
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 
 type Failure = { error: string; isUserError: boolean };
@@ -20,7 +23,7 @@ async function run(
   folder: string,
 ): Promise<{ result: unknown; lines: string[]; stderr: string }> {
   const script = `
-    import { engineStatus, initEngine } from "./lib/engine/mod.ts";
+    import { engineStatus, initEngine, runningThreads } from "./lib/engine/mod.ts";
     import { UserError } from "./lib/errors.ts";
     const lines = [];
     const log = (line) => lines.push(line);
@@ -35,7 +38,7 @@ async function run(
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["eval", "--no-check", script],
     cwd: folder,
-    env: { KYL_BACKEND: "", LIBTENSORFLOW: "", NO_COLOR: "1", ...environment },
+    env: { KYL_BACKEND: "", LIBTENSORFLOW: "", [THREADS]: "", NO_COLOR: "1", ...environment },
   }).output();
   const [out, error] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
   assert.ok(success, `the process failed: ${error}`);
@@ -214,6 +217,69 @@ Deno.test("initEngine() refuses another backend in the same process", async () =
     "the engine already runs on wasm, so cpu cannot be used in this process; restart it",
   );
 });
+
+const THREE = `
+  const status = await initEngine({ log, threads: 3 });
+  return { ...status, running: runningThreads() };
+`;
+
+testIf(hasLibrary, "no libtensorflow here", "initEngine() runs on as many threads", async () => {
+  const threadsOf = async (environment: Readonly<Record<string, string>>, calls?: string) => {
+    const { status } = await start({ KYL_BACKEND: "tensorflow", ...environment }, calls);
+    return status.threads;
+  };
+  const all = navigator.hardwareConcurrency;
+  assert.equal(await threadsOf({ [THREADS]: "" }), all);
+  assert.equal(await threadsOf({ [THREADS]: "0" }), all);
+  assert.equal(await threadsOf({ [THREADS]: `${all + 1}` }), all + 1);
+  // Two bytes in TensorFlow's own configuration.
+  assert.equal(await threadsOf({ [THREADS]: "200" }), 200);
+  const { status } = await start({ KYL_BACKEND: "tensorflow", [THREADS]: "5" }, THREE);
+  assert.deepEqual([status.threads, (status as EngineStatus & { running: number }).running], [
+    3,
+    3,
+  ]);
+});
+
+Deno.test("initEngine() has one thread on other backends", async () => {
+  const { status } = await start({ KYL_BACKEND: "wasm", [THREADS]: "abc" }, THREE);
+  assert.deepEqual([status.threads, (status as EngineStatus & { running: number }).running], [
+    1,
+    1,
+  ]);
+});
+
+testIf(
+  hasLibrary,
+  "no libtensorflow here",
+  "initEngine() refuses numbers of threads that are none",
+  async () => {
+    for (const value of ["abc", "70000", "1.5", "-1"]) {
+      assert.equal(
+        await startError({ KYL_BACKEND: "tensorflow", [THREADS]: value }),
+        `${THREADS}: expected 1 … 65535 threads, found "${value}"; correct or unset it`,
+      );
+    }
+  },
+);
+
+testIf(
+  hasLibrary,
+  "no libtensorflow here",
+  "initEngine() refuses another number of threads in the same process",
+  async () => {
+    const calls = `
+      await initEngine({ log, threads: 1 });
+      await initEngine({ log, threads: 1 });
+      await initEngine({ log });
+      await initEngine({ log, threads: 2 });
+    `;
+    assert.equal(
+      await startError({ KYL_BACKEND: "tensorflow" }, calls),
+      "the engine already runs on 1 threads, so 2 cannot be used in this process; restart it",
+    );
+  },
+);
 
 testIf(
   hasGpu,

@@ -113,6 +113,25 @@ Deno.test("classicalCompressors() takes nothing, and bytes that do not get short
 });
 
 Deno.test({
+  name: "classicalCompressors() runs only those that it is asked for, in its own order",
+  ignore: isWindows,
+  fn: () =>
+    withPrograms({ gzip: gzipThat("/bin/cat original.gz") }, async (temporary) => {
+      const seen: string[] = [];
+      const { records, absent } = await classicalCompressors(TEXT, {
+        only: ["7-Zip PPMd o=10", "gzip -9"],
+        onProgress: ({ name, done, total }) => void seen.push(`${name}, ${done} of ${total}`),
+      });
+      assert.deepEqual(seen, ["gzip -9, 0 of 2", "7-Zip PPMd o=10, 1 of 2"]);
+      assert.deepEqual(records.map(({ name, bytes }) => [name, bytes]), [["gzip -9", TEXT.length]]);
+      assert.deepEqual(absent, [{ name: "7-Zip PPMd o=10", debianPackage: "7zip" }]);
+      const nothing = await classicalCompressors(TEXT, { only: [] });
+      assert.deepEqual(nothing, { records: [], absent: [] });
+      assert.deepEqual([...Deno.readDirSync(temporary)], []);
+    }),
+});
+
+Deno.test({
   name: "classicalCompressors() names what is not on the machine",
   ignore: isWindows,
   fn: () =>

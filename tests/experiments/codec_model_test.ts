@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { decompress } from "../../lib/codec/mod.ts";
-import { disposeTree } from "../../lib/engine/mod.ts";
+import { countElements, disposeTree, type Tree } from "../../lib/engine/mod.ts";
 import {
   fileBitsPerByte,
   findRun,
@@ -40,10 +40,25 @@ onEveryBackend(
         const model = await loadCodecModel(run, foldersIn(folder));
         assert.equal(model.hash, expected);
         assert.equal(model.id, "clm-1");
-        assert.equal(model.modelBytes, files[0]!.length + files[1]!.length);
+        assert.equal(model.modelBytes, 4 * countElements(model.params) + files[1]!.length);
         assert.deepEqual(model.config, spec.training.model);
         disposeTree(model.params);
       }
+    }),
+  onCpu,
+);
+
+onEveryBackend(
+  "loadCodecModel() counts no weights that a reader of its files does not need",
+  () =>
+    withFiles({}, async (folder) => {
+      const place = await storeTextRun(folder, "eem-1", models.eem());
+      const { params, modelBytes } = await loadCodecModel("eem-1", foldersIn(folder));
+      const { encoder: _, down: __, ...needed } = params as Readonly<Record<string, Tree>>;
+      const { size } = await Deno.stat(join(place, "tokenizer.json"));
+      assert.equal(modelBytes, 4 * countElements(needed) + size);
+      assert.ok(modelBytes < 4 * countElements(params) + size);
+      disposeTree(params);
     }),
   onCpu,
 );

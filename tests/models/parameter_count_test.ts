@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { countElements, disposeTree } from "../../lib/engine/mod.ts";
+import { countElements, disposeTree, type Tree } from "../../lib/engine/mod.ts";
 import {
+  decodingParameterCount,
   EXPANSIONS,
   initModel,
   JOINS,
@@ -67,4 +68,19 @@ onEveryBackend("parameterCount() counts the tree that initModel() makes", () => 
     assert.equal(parameterCount(config), countElements(params), JSON.stringify(config));
     disposeTree(params);
   }
+}, { only: ["cpu"] });
+
+onEveryBackend("decodingParameterCount() leaves out what only makes the embedding", () => {
+  const smaller = new Set<string>();
+  for (const config of [...everyConfig(), ...Object.values(TINY_MODELS)]) {
+    const params = initModel(config, createRandom(1));
+    const { encoder: _, down: __, ...others } = params as Readonly<Record<string, Tree>>;
+    const expected = config.kind === "augmented" ? countElements(others) : countElements(params);
+    assert.equal(decodingParameterCount(config), expected, JSON.stringify(config));
+    if (config.kind === "augmented" && expected < countElements(params)) {
+      smaller.add(config.join ?? "token");
+    }
+    disposeTree(params);
+  }
+  assert.deepEqual([...smaller].sort(), [...JOINS].sort());
 }, { only: ["cpu"] });
