@@ -19,12 +19,17 @@ export function formatBpb(fileBytes: number, originalBytes: number): string {
   return fileBitsPerByte(fileBytes, originalBytes)?.toFixed(3) ?? "–";
 }
 
-/** Of the original, in 10⁶ bytes a second. */
+/** Of the original, in 1,000 bytes a second, two or three digits of it. */
 export function formatSpeed(originalBytes: number, seconds: number): string {
-  const speed = originalBytes / 1e6 / seconds;
+  const speed = originalBytes / 1000 / seconds;
   if (originalBytes === 0) return "–";
-  if (speed < 0.001) return "<0.001";
-  return speed >= 100 ? formatCount(Math.round(speed)) : speed.toPrecision(2);
+  if (speed < 0.01) return "<0.01";
+  return speed >= 100 ? `${Number(speed.toPrecision(3))}` : speed.toPrecision(2);
+}
+
+/** Without the sign of what is rounded to nothing. */
+function fixed(value: number, digits: number): string {
+  return value.toFixed(digits).replace(/^-([0.]+)$/, "$1");
 }
 
 /** Where the bits of a file went: parts without bits are left out. */
@@ -43,9 +48,9 @@ export function bitsTable(
   ];
   const row = (part: string, count: number) => [
     part,
-    formatCount(Math.round(count)),
-    (100 * count / (8 * fileBytes)).toFixed(2),
-    originalBytes === 0 ? "–" : (count / originalBytes).toFixed(4),
+    formatCount(Number(fixed(count, 0))),
+    fixed(100 * count / (8 * fileBytes), 2),
+    originalBytes === 0 ? "–" : fixed(count / originalBytes, 4),
   ];
   return formatTextTable(
     [
@@ -55,7 +60,7 @@ export function bitsTable(
       { title: "bits/byte", align: "right" },
     ],
     [
-      ...parts.filter(([, count]) => count > 0).map(([part, count]) => row(part, count)),
+      ...parts.filter(([, count]) => count !== 0).map(([part, count]) => row(part, count)),
       row("the file", 8 * fileBytes),
     ],
   );
@@ -88,8 +93,8 @@ export function comparisonTable(
       { title: "bytes", align: "right" },
       { title: "BPB", align: "right" },
       ...(withModel ? [narrow("with model")] : []),
-      narrow("encode MB/s"),
-      narrow("decode MB/s"),
+      narrow("encode KB/s"),
+      narrow("decode KB/s"),
     ],
     rows.toSorted((a, b) => a.bytes - b.bytes).map((row) => [
       row.name,

@@ -149,8 +149,11 @@ function summaryOf(
       "BPB: bits of the file per byte of the original. All were decoded and compared.",
     ]),
     ...(sizes.length === 0 ? [] : [
-      "with model: with weights (float32) and tokenizer.json, which no file holds:",
+      "with model: and the weights that a reader needs (float32; an EEM's without its",
+      "encoder) and tokenizer.json, which no file holds:",
       ...sizes,
+      "Models have read texts in training, like this one or not; compressors have read",
+      "nothing.",
     ]),
     ...(has7Zip
       ? ["7-Zip: the whole archive; PPMd of order 32 in 192 MB (-mx=9), of 10 in 256 MB."]

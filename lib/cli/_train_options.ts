@@ -17,7 +17,7 @@ export const trainCommand = {
       default: "sotu",
       placeholder: "NAME|PATH",
       description:
-        "built-in corpus; a dataset of the Hub (fineweb-edu, finemath, hf:OWNER/NAME); a file, " +
+        "sotu or tfjs, built in; a dataset of the Hub (fineweb-edu, finemath, hf:OWNER/NAME); a file, " +
         "folder or pattern of .txt, .md, .jsonl, .parquet (.gz, .zst); or a .json file that " +
         "describes a source of known entropy",
     },

@@ -54,7 +54,8 @@ const spec = {
     },
     verify: {
       type: "boolean",
-      description: "decompress and compare before OUT is written",
+      default: true,
+      description: "decode and compare before OUT is written; skipping it halves the time",
     },
     overlap: {
       type: "integer",
@@ -85,9 +86,11 @@ const spec = {
   ],
   notes: [
     "Formats of embeddings: int8/channel, fp16 and the others of deno task quantize --help.",
-    "The file holds no model: decompressing needs the same run, backend and release. More lanes are",
-    "faster and cost bits where texts are short; more overlap is slower and saves bits. A file that the",
-    `model makes no shorter is stored as it is, behind a header of ${HEADER_BYTES} bytes.`,
+    "The file holds no model: decompressing needs the same run, the same release of this library and a",
+    "machine of the same kind; it takes backend and threads from the file.",
+    "More lanes are faster and cost bits where texts are short. More overlap is slower; it saves bits of",
+    "causal models alone: an EEM pays an embedding for every window, and there are more of them.",
+    `A file that the model makes no shorter is stored as it is, behind a header of ${HEADER_BYTES} bytes.`,
   ],
 } as const satisfies CommandSpec;
 
@@ -163,7 +166,7 @@ function summaryOf(input: string, output: string, made: ModelFile): string {
   const { name, bytes, modelBytes, encodeSeconds, decodeSeconds, report } = made;
   const { originalBytes, windows, rawWindows, tokens, lanes, overlap } = report;
   const speed = (seconds: number) =>
-    `${seconds.toFixed(1)} s, ${formatSpeed(originalBytes, seconds)} MB/s`;
+    `${seconds.toFixed(1)} s, ${formatSpeed(originalBytes, seconds)} KB/s`;
   const counts = `${formatCount(tokens)} tokens in ${formatCount(windows)} windows, ` +
     `${formatCount(rawWindows)} of them without the model; lanes: ${lanes}, overlap: ${overlap}`;
   return [
@@ -177,7 +180,7 @@ function summaryOf(input: string, output: string, made: ModelFile): string {
       : [
         counts,
         `model: ${name}, not in the file:`,
-        `  ${formatBytes(modelBytes)} of weights (float32) and tokenizer.json`,
+        `  ${formatBytes(modelBytes)} of weights that a reader needs (float32) and tokenizer.json`,
       ]),
     `compressed: ${speed(encodeSeconds)}`,
     ...(decodeSeconds === null

@@ -41,8 +41,8 @@ const spec = {
     },
   ],
   notes: [
-    "It runs on the backend and threads that compressed the file; it needs the same release of this",
-    "library and a machine that rounds alike.",
+    "It needs the run that compressed the file, the same release of this library and a machine of the",
+    "same kind; it takes backend and threads from the file.",
     "A file that was stored as it is needs no model.",
   ],
 } as const satisfies CommandSpec;
@@ -60,7 +60,7 @@ async function main(argv: readonly string[]): Promise<void> {
   output.say(
     `${name}: ${formatBytes(file.length)}\n` +
       `${output.name}: ${formatBytes(original.length)}, the checksum is the original's\n` +
-      `decompressed: ${seconds.toFixed(1)} s, ${formatSpeed(original.length, seconds)} MB/s`,
+      `decompressed: ${seconds.toFixed(1)} s, ${formatSpeed(original.length, seconds)} KB/s`,
   );
 }
 

@@ -16,7 +16,7 @@ const BITS = {
   firstTokens: 576,
   tokens: 989_017.4,
   raw: 0,
-  end: 3,
+  ending: -5.4,
 };
 
 type Report = Parameters<typeof bitsTable>[0];
@@ -38,10 +38,18 @@ Deno.test("bitsTable() has a row for every part that has bits, and their sum", (
     "flags of windows                 12    0.00     0.0000",
     "first tokens                    576    0.06     0.0013",
     "tokens, by the model        989,017   94.59     2.1925",
-    "rest of the last byte             3    0.00     0.0000",
+    "ending                           -5    0.00     0.0000",
     "the file                  1,045,544  100.00     2.3178",
   ]);
-  const nothing = { scales: 0, embeddings: 0, flags: 0, firstTokens: 0, tokens: 0, raw: 0, end: 0 };
+  const nothing = {
+    scales: 0,
+    embeddings: 0,
+    flags: 0,
+    firstTokens: 0,
+    tokens: 0,
+    raw: 0,
+    ending: 0,
+  };
   const empty = { ...REPORT, bits: { header: 512, ...nothing }, fileBytes: 64, originalBytes: 0 };
   assert.deepEqual(bitsTable(empty).split("\n").slice(2), [
     "header                512  100.00          –",
@@ -64,17 +72,17 @@ Deno.test("comparisonTable() has the smallest file first, with and without the m
   };
   assert.deepEqual(comparisonTable(classical, [model], 451_095).split("\n"), [
     "compressor                                 bytes     BPB    with  encode  decode",
-    "                                                           model    MB/s    MB/s",
+    "                                                           model    KB/s    KB/s",
     "─────────────────────────────────────  ─────────  ──────  ──────  ──────  ──────",
-    "xz -9e                                   132,460   2.349   2.349     2.3     451",
-    "gzip -9                                  161,353   2.862   2.862      15     451",
-    "transformer-eem-4-seed-1-d9dfca999e4c  1,130,693  20.052  20.939   0.030       –",
+    "xz -9e                                   132,460   2.349   2.349    2260  451000",
+    "gzip -9                                  161,353   2.862   2.862   15000  451000",
+    "transformer-eem-4-seed-1-d9dfca999e4c  1,130,693  20.052  20.939      30       –",
   ]);
   assert.deepEqual(
     comparisonTable(classical, [], 0).split("\n"),
     [
       "compressor    bytes  BPB  encode  decode",
-      "                            MB/s    MB/s",
+      "                            KB/s    KB/s",
       "──────────  ───────  ───  ──────  ──────",
       "xz -9e      132,460    –       –       –",
       "gzip -9     161,353    –       –       –",
@@ -91,13 +99,14 @@ Deno.test("absentLines() names compressors and each of their packages once", () 
 });
 
 Deno.test("formatSpeed(), formatBpb() and formatBytes() write numbers for readers", () => {
-  const speeds = [[2e9, 1], [123e6, 1], [7e6, 1], [30_000, 1], [900, 1], [0, 1]] as const;
+  const speeds = [[2e9, 1], [123e6, 1], [7e6, 1], [30_000, 1], [900, 1], [9, 1], [0, 1]] as const;
   assert.deepEqual(speeds.map(([bytes, seconds]) => formatSpeed(bytes, seconds)), [
-    "2,000",
-    "123",
-    "7.0",
-    "0.030",
-    "<0.001",
+    "2000000",
+    "123000",
+    "7000",
+    "30",
+    "0.90",
+    "<0.01",
     "–",
   ]);
   assert.deepEqual([formatBpb(30, 120), formatBpb(64, 0)], ["2.000", "–"]);
