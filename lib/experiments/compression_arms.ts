@@ -4,11 +4,11 @@
  */
 
 import { FILE_VERSION } from "../codec/mod.ts";
-import { backboneConfig, type ModelConfig } from "../models/mod.ts";
+import type { ModelConfig } from "../models/mod.ts";
 import { type Arm, seedSpecs } from "./arms.ts";
 import { CLM, eemArm, type Family } from "./baseline_arms.ts";
 import type { CompressionPreset, CompressionTraining } from "./compression_presets.ts";
-import type { FamilySizes } from "./presets.ts";
+import { pairedModels } from "./paired_models.ts";
 import type { CompressedFileSpec, CompressedText, RunSpec } from "./run_spec.ts";
 
 export const COMPRESSION_PARTS = ["prose", "code"] as const;
@@ -55,7 +55,6 @@ export function compressionFamilies({ families }: CompressionTraining): Family[]
 
 function familyArms(preset: CompressionPreset, part: CompressionPart, family: Family): Arm[] {
   const training = preset[part];
-  const sizes = training.families[family]!;
   const { data, embeddingSize } = training;
   const [main, ...others] = preset.embeddings;
   const overlaps = overlapsOf(training);
@@ -68,15 +67,23 @@ function familyArms(preset: CompressionPreset, part: CompressionPart, family: Fa
   });
   const everyOverlap = (embedding?: string) =>
     Object.values(overlaps).map((overlap) => inWindows(overlap, embedding));
+  const { peakRate, ...ofFamily } = training.families[family]!;
+  const { vocabSize, contextLength } = data;
+  const models = pairedModels({
+    architecture: family,
+    vocabSize,
+    contextLength,
+    embeddingSize,
+    ...ofFamily,
+  });
   const arm = (arm: string, model: ModelConfig, files: readonly CompressedFileSpec[]): Arm => ({
     family: compressionFamily(part, family),
     arm,
     model,
     data,
-    peakRate: sizes.peakRate,
+    peakRate,
     compression: { fileVersion: FILE_VERSION, files },
   });
-  const models = compressionModels(family, sizes, training);
   return [
     arm(CLM, models.causal, [...everyOverlap(), { text: random, overlap: overlaps.half }]),
     arm(eemArm(embeddingSize), models.augmented, [
@@ -85,25 +92,4 @@ function familyArms(preset: CompressionPreset, part: CompressionPart, family: Fa
       { text: random, overlap: overlaps.one, embedding: main! },
     ]),
   ];
-}
-
-function compressionModels(
-  family: Family,
-  { width, encoderWidth, layerCount, headCount }: FamilySizes,
-  { data: { vocabSize, contextLength }, embeddingSize }: CompressionTraining,
-): Readonly<Record<"causal" | "augmented", ModelConfig>> {
-  const backbone = (width: number, length: number) =>
-    backboneConfig(family, { vocabSize, contextLength: length, width, layerCount, headCount });
-  return {
-    causal: { kind: "causal", backbone: backbone(width, contextLength) },
-    augmented: {
-      kind: "augmented",
-      memory: "embedding",
-      encoder: backbone(encoderWidth, contextLength),
-      decoder: backbone(width, contextLength + 1),
-      embeddingSize,
-      // As the causal model starts, so that the two can be compared (notebook 01).
-      outerInitialization: "causal",
-    },
-  };
 }

@@ -5,7 +5,6 @@
  * costs a model without one (paper §6, §9 E18, E19).
  */
 
-import { type BackboneConfig, backboneConfig, type ModelConfig } from "../models/mod.ts";
 import type { Condition } from "../measure/mod.ts";
 import {
   type NoiseInjection,
@@ -13,6 +12,7 @@ import {
   type QuantizationAwareTraining,
 } from "../qat/mod.ts";
 import { type Arm, scaleSteps, seedSpecs } from "./arms.ts";
+import { pairedModels } from "./paired_models.ts";
 import type { QuantizationPreset, QuantizedTraining } from "./quantization_presets.ts";
 import type { RunSpec } from "./run_spec.ts";
 
@@ -150,24 +150,9 @@ function sweepOf({ sweepFormat }: QuantizationPreset) {
 
 /** The encoder-augmented decoder, and the causal model of its decoder's sizes. */
 export function quantizationModels(
-  { architecture, data, width, encoderWidth, ...sizes }: QuantizedTraining,
-): Readonly<Record<"causal" | "augmented", ModelConfig>> {
-  const { vocabSize, contextLength } = data;
-  const { layerCount, headCount, embeddingSize } = sizes;
-  const backbone = (width: number, contextLength: number): BackboneConfig =>
-    backboneConfig(architecture, { vocabSize, contextLength, width, layerCount, headCount });
-  return {
-    causal: { kind: "causal", backbone: backbone(width, contextLength) },
-    augmented: {
-      kind: "augmented",
-      memory: "embedding",
-      encoder: backbone(encoderWidth, contextLength),
-      decoder: backbone(width, contextLength + 1),
-      embeddingSize,
-      // As the causal model starts, so that the two can be compared (notebook 01).
-      outerInitialization: "causal",
-    },
-  };
+  { data: { vocabSize, contextLength }, ...sizes }: QuantizedTraining,
+): ReturnType<typeof pairedModels> {
+  return pairedModels({ vocabSize, contextLength, ...sizes });
 }
 
 /** The embedding in every format, as a probe between down and up sees it, and Int8 of `up`. */

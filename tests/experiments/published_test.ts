@@ -5,6 +5,8 @@ import {
   autoencoderSpecs,
   BASELINE_PRESETS,
   baselineSpecs,
+  COMPRESSION_PRESETS,
+  compressionSpecs,
   ENTROPY_TRAINING_PRESETS,
   entropyTrainingSpecs,
   HANDOVER_PRESETS,
@@ -36,6 +38,7 @@ Deno.test("data/runs holds the runs of preset small, all of them and no others",
       ...knownEntropySpecs(KNOWN_ENTROPY_PRESETS.small),
       ...entropyTrainingSpecs(ENTROPY_TRAINING_PRESETS.small),
       ...quantizationSpecs(QUANTIZATION_PRESETS.small),
+      ...compressionSpecs(COMPRESSION_PRESETS.small),
     ];
     for (const spec of specs) {
       const data = JSON.stringify(spec.data);
