@@ -36,7 +36,7 @@ export type Predictor = Readonly<{
   /** Reads the window's next token in every lane, `[L]`; gives the logits `[L, V]` after it. */
   next(idsL: Int32Array): Promise<Float32Array>;
   /** The same where nobody asks for the logits. */
-  skip(idsL: Int32Array): void;
+  advance(idsL: Int32Array): void;
   dispose(): void;
 }>;
 
@@ -113,7 +113,7 @@ export function createPredictor(config: ModelConfig, params: Model, laneCount: n
       logitsBV.dispose();
       return logits as Float32Array;
     },
-    skip: (idsL) => read(idsL).dispose(),
+    advance: (idsL) => read(idsL).dispose(),
     dispose() {
       forget();
       for (const compiled of [embedding, starting, reading]) compiled.dispose();

@@ -69,6 +69,6 @@ export async function codeRound(
       if (start + position < end) idsL[lane] = ids[start + position]!;
     }
     if (codedAt(position + 1).length > 0) logitsLV = await predictor.next(idsL);
-    else predictor.skip(idsL);
+    else predictor.advance(idsL);
   }
 }

@@ -4,7 +4,7 @@ import type { Predictor } from "../../lib/codec/predictor.ts";
 
 export type Call =
   | Readonly<{ name: "begin"; embeddings: readonly number[] }>
-  | Readonly<{ name: "next" | "skip"; ids: readonly number[] }>
+  | Readonly<{ name: "next" | "advance"; ids: readonly number[] }>
   | Readonly<{ name: "embed"; ids: readonly number[] }>;
 
 export type Sizes = Pick<
@@ -41,8 +41,8 @@ export function listedPredictor(sizes: Sizes): { predictor: Predictor; calls: Ca
         Float32Array.from(sums.flatMap((sum, lane) => logitsAt(lane, sum, vocabSize))),
       );
     },
-    skip(ids) {
-      calls.push({ name: "skip", ids: [...ids] });
+    advance(ids) {
+      calls.push({ name: "advance", ids: [...ids] });
       sums = sums.map((sum, lane) => sum + ids[lane]!);
     },
     dispose() {},

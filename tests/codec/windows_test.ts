@@ -82,12 +82,12 @@ Deno.test("codeRound() reads every token but the last, and asks for logits where
     { name: "next", ids: [2, 8] },
     { name: "next", ids: [3, 9] },
     { name: "begin", embeddings: [1, 1, 1, 1] },
-    { name: "skip", ids: [3, 9] },
+    { name: "advance", ids: [3, 9] },
     { name: "next", ids: [4, 10] },
     { name: "next", ids: [5, 11] },
     { name: "begin", embeddings: [2, 2, 2, 2] },
-    { name: "skip", ids: [PAD, 10] },
-    { name: "skip", ids: [PAD, 11] },
+    { name: "advance", ids: [PAD, 10] },
+    { name: "advance", ids: [PAD, 11] },
     { name: "next", ids: [PAD, 12] },
   ]);
 });
