@@ -232,8 +232,9 @@ function checkModel(
   }
   if (backend !== runningBackend() || threads !== runningThreads()) {
     throw new UserError(
-      `expected the engine that wrote the file, ${backend} on ${threads} threads, found ` +
-        `${runningBackend()} on ${runningThreads()}, whose numbers are rounded otherwise; start it so`,
+      `expected the engine that wrote the file, ${backend} (threads: ${threads}), found ` +
+        `${runningBackend()} (threads: ${runningThreads()}), whose numbers are rounded otherwise; ` +
+        "start it so",
     );
   }
   checkReadsTokens(config);

@@ -4,8 +4,9 @@
  *     p = softmax(logits) in float64;   f_i = 1 + ⌊p_i (2²⁶ − V)⌋;   the rest to the likeliest
  *
  * Every token keeps a frequency of at least one, so that every text can be written: none costs more
- * than 26 bits, which saves bits where a model was surer than that and wrong. Otherwise, against −log₂ p this costs at most about V / 2²⁶ of a nat a token: 8·10⁻⁶ for 512
- * entries, 1.2·10⁻⁴ for the paper's 8,000.
+ * than 26 bits, which saves bits where a model was surer than that and wrong. Otherwise, against
+ * −log₂ p this costs at most about V / 2²⁶ of a nat a token: 8·10⁻⁶ for 512 entries, 1.2·10⁻⁴ for
+ * the paper's 8,000.
  */
 
 import { UserError } from "../errors.ts";

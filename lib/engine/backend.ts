@@ -91,6 +91,7 @@ export async function initEngine(
 ): Promise<EngineStatus> {
   const forced = options.backend ?? forcedByEnvironment();
   const { threads } = options;
+  if (threads !== undefined) checkThreads("threads", threads);
   if (started !== null) {
     if (threads !== undefined && threads !== started.threads) {
       throw new UserError(
@@ -156,11 +157,12 @@ function forcedByEnvironment(): BackendName | undefined {
 function threadsByEnvironment(): number {
   const value = Deno.env.get(THREADS_VARIABLE);
   if (!value || value === "0") return navigator.hardwareConcurrency;
-  const threads = Number(value);
+  return checkThreads(THREADS_VARIABLE, Number(value), `"${value}"; correct or unset it`);
+}
+
+function checkThreads(name: string, threads: number, found = `${threads}`): number {
   if (Number.isInteger(threads) && threads >= 1 && threads <= MOST_THREADS) return threads;
-  throw new UserError(
-    `${THREADS_VARIABLE}: expected 1 … ${MOST_THREADS} threads, found "${value}"; correct or unset it`,
-  );
+  throw new UserError(`${name}: expected 1 … ${MOST_THREADS} threads, found ${found}`);
 }
 
 async function startTensorFlow(threads = threadsByEnvironment()): Promise<Start> {

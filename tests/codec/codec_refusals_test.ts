@@ -55,13 +55,13 @@ onEveryBackend("decompress() refuses another model, tokenizer, backend and threa
   const [number, other] = running === "cpu" ? [2, "wasm"] : [3, "cpu"];
   assert.equal(
     await refusalOf(decompress(model, withFields(file, { backend: number }))),
-    `expected the engine that wrote the file, ${other} on ${threads} threads, found ${running} on ` +
-      `${threads}, whose numbers are rounded otherwise; start it so`,
+    `expected the engine that wrote the file, ${other} (threads: ${threads}), found ${running} ` +
+      `(threads: ${threads}), whose numbers are rounded otherwise; start it so`,
   );
   assert.equal(
     await refusalOf(decompress(model, withFields(file, { threads: threads + 1 }))),
-    `expected the engine that wrote the file, ${running} on ${threads + 1} threads, found ` +
-      `${running} on ${threads}, whose numbers are rounded otherwise; start it so`,
+    `expected the engine that wrote the file, ${running} (threads: ${threads + 1}), found ` +
+      `${running} (threads: ${threads}), whose numbers are rounded otherwise; start it so`,
   );
   assert.equal(
     await refusalOf(decompress(null, file)),

@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findTensorFlowLibrary } from "../../lib/engine/_library.ts";
-import type { EngineStatus } from "../../lib/engine/mod.ts";
+import { type EngineStatus, initEngine } from "../../lib/engine/mod.ts";
+import { UserError } from "../../lib/errors.ts";
 
 /** TensorFlow's own variable. */
 const THREADS = "TF_NUM_INTRAOP_THREADS";
@@ -294,3 +295,12 @@ testIf(
     assert.ok(success, new TextDecoder().decode(stdout));
   },
 );
+
+Deno.test("initEngine() refuses an option that is no number of threads", async () => {
+  for (const threads of [0, 1.5, -1, 65_536, NaN]) {
+    await assert.rejects(
+      initEngine({ threads }),
+      new UserError(`threads: expected 1 … 65535 threads, found ${threads}`),
+    );
+  }
+});
