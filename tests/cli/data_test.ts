@@ -180,6 +180,7 @@ Deno.test("deno task data list shows every source with its command", () =>
     assert.equal(code, 0, stderr);
     assert.match(stdout, /^fineweb-edu +9,672,101 +28\.5 GB +odc-by .*data -- fetch fineweb-edu$/m);
     assert.match(stdout, /^sotu +233 +10\.8 MB +Apache-2\.0/m);
+    assert.match(stdout, /^tfjs +818 +3\.6 MB +MIT and Apache-2\.0/m);
     const json = JSON.parse((await data(folder, ["list", "--json"])).stdout);
-    assert.deepEqual(Object.keys(json), ["sotu", "fineweb-edu", "finemath"]);
+    assert.deepEqual(Object.keys(json), ["sotu", "tfjs", "fineweb-edu", "finemath"]);
   }));
