@@ -16,12 +16,7 @@ import { createRandom } from "../random.ts";
 import { type Corpus, loadCorpus } from "../text/mod.ts";
 import { codecHash, hashWeights } from "./weights_hash.ts";
 import type { CorpusData, DataSpec, PreparedData } from "./data.ts";
-import {
-  checkDocuments,
-  storedHeldOut,
-  type StoredTextOptions,
-  usesShards,
-} from "./stored_data.ts";
+import { storedHeldOut, type StoredTextOptions, usesShards } from "./stored_data.ts";
 import type { CompressedFileSpec, CompressedText, RunSpec } from "./run_spec.ts";
 
 export type CompressedFileRecord =
@@ -43,7 +38,7 @@ const DIGITS = 2;
 /**
  * The bytes of a text.
  *
- * @throws UserError where the corpus has less held-out documents.
+ * @throws UserError for a number of documents that is none, and for a run on made sequences.
  */
 export async function compressedBytes(
   text: CompressedText,
@@ -61,13 +56,15 @@ export async function compressedBytes(
     );
   }
   const { heldOutDocuments: count } = text;
+  if (!Number.isInteger(count) || count < 1) {
+    throw new UserError(`${text.name}: expected 1 document or more, found ${count}`);
+  }
   if (await usesShards(data)) return joined(await storedHeldOut(data, count, options));
   const { heldOut } = await corpusOf(data);
-  checkDocuments(text.name, count, heldOut.length);
   return bytesOf(heldOut.slice(-count));
 }
 
-/** All that the models of a corpus are trained on, with a blank line between two documents. */
+/** All training documents of a corpus that is held in memory, with a blank line between two. */
 export async function trainingBytes(data: CorpusData): Promise<Uint8Array<ArrayBuffer>> {
   return bytesOf((await corpusOf(data)).train);
 }

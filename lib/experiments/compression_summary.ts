@@ -26,6 +26,7 @@ import {
 } from "./compression_records.ts";
 import { onProjectText, projectData } from "./notebook.ts";
 import type { RunResult } from "./run.ts";
+import { usesShards } from "./stored_data.ts";
 
 /** One of an arm's files; the embedding's format is null for causal models. */
 export type FileQuery = Readonly<{ text: string; overlap: number; embedding: string | null }>;
@@ -167,7 +168,7 @@ export type ClassicalPart =
     primed: readonly ClassicalRecord[];
   }>;
 
-/** Compressors that remember as much as the training text is. */
+/** Two that remember as much as the training text is. */
 const WITH_MEMORY = ["xz -9e", "7-Zip PPMd o=10"];
 
 /** Runs the compressors that are on this machine on the text of each part. */
@@ -178,7 +179,9 @@ export async function classicalParts(
     const data = onProjectText(preset[part].data);
     const original = await compressedBytes(textOf(preset[part]), data, projectData());
     const results = await classicalCompressors(original);
-    const primed = preset.primed ? await primedRecords(await trainingBytes(data), original) : [];
+    // Text that is read from shards is too much for a compressor's memory.
+    const canPrime = preset.primed && !await usesShards(data);
+    const primed = canPrime ? await primedRecords(await trainingBytes(data), original) : [];
     return { ...results, primed, originalBytes: original.length };
   };
   return { prose: await run("prose"), code: await run("code") };

@@ -7,6 +7,8 @@ import type { Windows } from "../text/mod.ts";
 import { compilePrograms, disposeSession, startSession, train } from "../train/mod.ts";
 import { autoencoderSpecs } from "./autoencoder_arms.ts";
 import { baselineSpecs } from "./baseline_arms.ts";
+import { compressionSpecs } from "./compression_arms.ts";
+import { COMPRESSION_PRESETS } from "./compression_presets.ts";
 import { KNOWN_ENTROPY_PRESETS, TOKEN_ENTROPY_PRESETS } from "./entropy_presets.ts";
 import { entropyTrainingSpecs } from "./entropy_training_arms.ts";
 import { ENTROPY_TRAINING_PRESETS } from "./entropy_training_presets.ts";
@@ -34,6 +36,7 @@ const SPECS: Readonly<Record<string, (preset: PresetName) => RunSpec[]>> = {
   "05": (preset) => knownEntropySpecs(KNOWN_ENTROPY_PRESETS[preset]),
   "06": (preset) => entropyTrainingSpecs(ENTROPY_TRAINING_PRESETS[preset]),
   "07": (preset) => quantizationSpecs(QUANTIZATION_PRESETS[preset]),
+  "08": (preset) => compressionSpecs(COMPRESSION_PRESETS[preset]),
 };
 
 /** The runs of a notebook; none for one that compares nothing, as the tour. */

@@ -39,7 +39,7 @@ export type ValueTransform = "shuffled" | "mean" | "min-max";
 
 /** A text that files are made of. */
 export type CompressedText =
-  /** The last documents of the corpus's held-out ones, with a blank line between two. */
+  /** The last of the corpus's held-out documents, at most so many, with a blank line between two. */
   | Readonly<{ name: string; heldOutDocuments: number }>
   | Readonly<{ name: string; randomBytes: number; seed: number }>;
 

@@ -22,7 +22,7 @@ const CLAIMS = compressionClaims(compressedResults(MAKE), PRESET, CONTEXT);
 
 const CLM = "CLM";
 const EEM = `EEM, ${PRESET.prose.embeddingSize} numbers`;
-const [FOUR, EIGHT, SIXTEEN] = PRESET.embeddings as [string, string, string];
+const [FOUR, EIGHT] = PRESET.embeddings as [string, string, string];
 /** Header, flags, first tokens and the last byte's rest, as the made files have them. */
 const REST = (512 + 20 + 1000 + 4) / ORIGINAL_BYTES;
 const SCALES = 64 / ORIGINAL_BYTES;
@@ -48,7 +48,7 @@ for (const family of ["prose, mixer", "prose, transformer", "code, transformer"]
       [
         "tokens alone, the EEM's take less than the CLM's",
         meanOf((seed) =>
-          made(family, CLM, seed, 0).tokens - made(family, EEM, seed, 0, SIXTEEN).tokens
+          made(family, CLM, seed, 0).tokens - made(family, EEM, seed, 0, FOUR).tokens
         ),
       ],
       [

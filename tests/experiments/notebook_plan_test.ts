@@ -32,6 +32,7 @@ Deno.test("a notebook's code asks for the specifications that notebookSpecs() gi
     "05": "knownEntropySpecs",
     "06": "entropyTrainingSpecs",
     "07": "quantizationSpecs",
+    "08": "compressionSpecs",
   };
   for (const name of NOTEBOOKS.filter((name) => !name.startsWith("00"))) {
     const url = new URL(`../../notebooks/${name}.ipynb`, import.meta.url);
