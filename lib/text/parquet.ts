@@ -21,6 +21,8 @@ export type TextColumn = Readonly<{
 const MOST_FOOTER_BYTES = 16_000_000;
 /** Most metadata is shorter than this: over a network one request is enough. */
 const TAIL_BYTES = 2 ** 18;
+/** Of the texts that are given at once, in characters: many values may be one entry of a dictionary. */
+const MOST_BATCH_LENGTH = 16_000_000;
 const MAGIC = 0x31524150; // "PAR1"
 
 async function readMetadata(file: ByteFile): Promise<FileMetaData> {
@@ -108,8 +110,9 @@ export async function readTextColumn(file: ByteFile, name: string): Promise<Text
 }
 
 /**
- * The texts of a row group in the order of its rows, a page's at once. A null is an empty text, so that rows can be
- * counted.
+ * The texts of a row group in the order of its rows, a page's at once, or fewer where they are longer
+ * than 16 million characters together. A null is an empty text, so that rows can be counted. Rows of
+ * one dictionary entry share its text.
  *
  * @param file Holds at least the group's bytes, at their place.
  * @throws UserError, with the row, for what cannot be decoded or is no text.
@@ -122,26 +125,39 @@ export async function* readTextGroup(
   if (group.rows === 0) return; // Arrow writes half a page for these.
   const decode = pageDecoder(name, isOptional, group.codec);
   let dictionary: ArrayLike<Uint8Array> | undefined;
+  let entries: string[] = [];
   let row = group.firstRow;
   const end = group.firstRow + group.rows;
   const where = () => `${file.name}: row ${row + 1}`;
+  const found = (value: unknown): string => {
+    if (typeof value !== "number") return textOf(value, { isOptional, where });
+    return entries[value] ??= textOf(dictionary?.[value] ?? value, { isOptional, where });
+  };
   for await (const { header, bytes } of readPages(file, group, where())) {
     const values = decoding(where(), () => decode(header, bytes, end - row));
     if (header.type === "DICTIONARY_PAGE") {
       dictionary = values as ArrayLike<Uint8Array>;
+      entries = [];
       continue;
     }
-    const texts: string[] = [];
-    try {
-      for (let i = 0; i < values.length; i++, row++) {
+    let texts: string[] = [];
+    let length = 0;
+    for (let i = 0; i < values.length; i++, row++) {
+      let text: string;
+      try {
         if (row >= end) throw damaged(where(), `more than the ${group.rows} rows of its group`);
-        const value: unknown = values[i];
-        const found = typeof value === "number" ? dictionary?.[value] ?? value : value;
-        texts.push(textOf(found, { isOptional, where }));
+        text = found(values[i]);
+      } catch (error) {
+        yield texts;
+        throw error;
       }
-    } catch (error) {
-      yield texts;
-      throw error;
+      if (length + text.length > MOST_BATCH_LENGTH && texts.length > 0) {
+        yield texts;
+        texts = [];
+        length = 0;
+      }
+      texts.push(text);
+      length += text.length;
     }
     yield texts;
   }

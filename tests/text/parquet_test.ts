@@ -45,6 +45,27 @@ Deno.test("readTextGroup() reads dictionaries, and nulls as empty texts", async 
   assert.deepEqual(await readAll(parquetFile([null, null])), ["", ""]);
 });
 
+Deno.test("readTextGroup() gives few texts at once, and shares those of a dictionary", async () => {
+  // 600 million characters in a column of less than 10 kB.
+  const two = ["a", "b"].map((letter) => letter.repeat(20_000));
+  const rows = Array.from({ length: 30_000 }, (_, row) => two[row % 7 % 2]!);
+  const file = byteFile(parquetFile(rows, { rowGroupSize: rows.length }));
+  const column = await readTextColumn(file, "text");
+  assert.equal(column.groups.length, 1);
+  assert.ok(column.groups[0]!.bytes < 10_000);
+  const before = Deno.memoryUsage().rss;
+  const batches = await Array.fromAsync(readTextGroup(file, column, column.groups[0]!));
+  const taken = Deno.memoryUsage().rss - before;
+  assert.ok(taken < 200e6, `${taken} bytes`);
+  for (const batch of batches) {
+    const length = batch.reduce((sum, text) => sum + text.length, 0);
+    assert.ok(length <= 16_000_000, `${length} characters`);
+  }
+  const all = batches.flat();
+  assert.equal(all.length, rows.length);
+  assert.ok(all.every((text, row) => text === rows[row]));
+});
+
 Deno.test("readTextGroup() starts at any group", async () => {
   const file = byteFile(parquetFile(texts, { rowGroupSize: 100 }));
   const column = await readTextColumn(file, "text");
