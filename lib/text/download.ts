@@ -10,13 +10,17 @@ import { UserError } from "../errors.ts";
 import type { HttpClient } from "./http.ts";
 import type { RemoteRange } from "./http_checks.ts";
 import { isMissing } from "./local_paths.ts";
+import { DamagedError } from "./parquet_pages.ts";
 import { oneLine } from "./text_bytes.ts";
 
 export type DownloadOptions = Readonly<{
   client: HttpClient;
   /** What its content must have. */
   sha256?: string;
-  /** Looks at the whole content before it gets its name; what it throws makes the content damaged. */
+  /**
+   * Looks at the whole content before it gets its name. A `DamagedError` is reason to get it anew;
+   * what else it throws would be the same again.
+   */
   check?: (path: string) => Promise<void>;
   /** Receives how many bytes of the range there are. */
   onBytes?: (bytes: number) => void;
@@ -97,15 +101,17 @@ async function complete(
   try {
     await check?.(partial);
   } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    return oneLine(error);
+    if (error instanceof DamagedError) return oneLine(error);
+    await file.truncate(); // Nothing vouches for what is refused.
+    throw error;
   }
 }
 
 /**
  * Makes `path` the range's content, if it is not there.
  *
- * @throws UserError when the network gives up, the content stays damaged, or another process is at it.
+ * @throws UserError when the network gives up, the content stays damaged, or another process is at
+ *   it, and whatever `check` refuses.
  */
 export async function download(
   path: string,

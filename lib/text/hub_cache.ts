@@ -144,7 +144,8 @@ export function cachedShard(
     await download(groupPath(group), { url, start, end: start + bytes, size: shard.size }, {
       client,
       check: async (partial) => {
-        for await (const _ of readStored(partial, found, group, start));
+        // Called as the shard is: the file at this path does not stay.
+        for await (const _ of readStored(partial, found, group, { start, called: name }));
       },
       ...(onBytes && { onBytes }),
       ...(log && { log }),
@@ -152,11 +153,16 @@ export function cachedShard(
   }
 
   /** Of the whole shard, or of a file that starts at `start` of it. */
-  async function* readStored(file: string, found: TextColumn, group: number, start = 0) {
+  async function* readStored(
+    file: string,
+    found: TextColumn,
+    group: number,
+    { start = 0, called = file }: { start?: number; called?: string } = {},
+  ) {
     const stored = await openStored(file);
     const read = (from: number, to: number) => stored.read(from - start, to - start);
     try {
-      yield* readTextGroup({ ...stored, read }, found, found.groups[group]!);
+      yield* readTextGroup({ ...stored, name: called, read }, found, found.groups[group]!);
     } finally {
       await stored.close();
     }
@@ -183,7 +189,8 @@ export function cachedShard(
       const found = await column();
       if (await isWhole()) return yield* readStored(path, found, group);
       if (!await hasGroup(group)) await fetchGroup(group);
-      yield* readStored(groupPath(group), found, group, found.groups[group]!.start);
+      const { start } = found.groups[group]!;
+      yield* readStored(groupPath(group), found, group, { start });
     },
     async dropDamaged() {
       await rm(layout, { force: true }); // It has no checksum: it is read anew.
@@ -198,7 +205,7 @@ export function cachedShard(
       for (const [group, { start }] of found.groups.entries()) {
         if (!await hasGroup(group)) continue;
         try {
-          for await (const _ of readStored(groupPath(group), found, group, start));
+          for await (const _ of readStored(groupPath(group), found, group, { start }));
         } catch (error) {
           if (!(error instanceof UserError)) throw error;
           await rm(groupPath(group));

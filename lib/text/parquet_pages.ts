@@ -50,12 +50,16 @@ const CODECS = {
   ZSTD: unzstdPage,
 };
 
-/** What `use` gives; any failure of the decoder as a `UserError`. */
+/** What may be sound, but is not read: the same again however often it is got. */
+class UnreadError extends Error {}
+
+/** What `use` gives; any failure of the decoder as a `UserError`, of damage where it may be that. */
 export function decoding<Value>(where: string, use: () => Value): Value {
   try {
     return use();
   } catch (error) {
     if (error instanceof UserError) throw error;
+    if (error instanceof UnreadError) throw new UserError(`${where}: ${oneLine(error)}`);
     throw damaged(where, oneLine(error));
   }
 }
@@ -103,7 +107,14 @@ function checkData(page: Uint8Array, header: PageHeader, isOptional: boolean, ro
   const data = v1 ?? v2!;
   const { num_values, encoding } = data;
   sizeOf(num_values, "a number of values", Math.min(rowsLeft, MOST_PAGE_VALUES));
-  if (!ENCODINGS.includes(encoding)) throw new Error(`encoding ${encoding}, which is not read`);
+  if (!ENCODINGS.includes(encoding)) {
+    throw new UnreadError(
+      `expected ${
+        ENCODINGS.join(", ")
+      }, found encoding ${encoding}, which is not read: write the ` +
+        "column with one of those",
+    );
+  }
   const reader = { view: new DataView(page.buffer, page.byteOffset, page.length), offset: 0 };
   if (v2 !== undefined) reader.offset = v2.repetition_levels_byte_length;
   if (isOptional) {

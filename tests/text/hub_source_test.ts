@@ -23,7 +23,8 @@ import {
   REPOSITORY,
   withHub,
 } from "./_hub_server.ts";
-import { parquetFile } from "./_parquet.ts";
+import { refusalOf } from "../_refusal.ts";
+import { craftedFile, dataPage, parquetFile, plainValues } from "./_parquet.ts";
 import { withFiles } from "./_temporary.ts";
 
 const random = createRandom(3).stream("texts");
@@ -264,6 +265,38 @@ Deno.test("a HubSource gives up in one line when content stays damaged, and leav
     assert.deepEqual(await readAll(source), wanted);
   });
 });
+
+const REFUSED: readonly (readonly [what: string, bytes: () => Uint8Array, line: string])[] = [
+  [
+    "bytes that are no UTF-8",
+    () =>
+      craftedFile([{
+        header: dataPage(2),
+        body: plainValues(["good", Uint8Array.of(0x41, 0xff)]),
+      }], { rows: 2 }),
+    "row 2: expected UTF-8, found other bytes: convert the column",
+  ],
+  [
+    "another encoding",
+    () => craftedFile([{ header: dataPage(1, "DELTA_BYTE_ARRAY"), body: plainValues(["a"]) }]),
+    "row 1: expected PLAIN, PLAIN_DICTIONARY, RLE_DICTIONARY, DELTA_LENGTH_BYTE_ARRAY, found " +
+    "encoding DELTA_BYTE_ARRAY, which is not read: write the column with one of those",
+  ],
+];
+
+for (const [what, bytes, line] of REFUSED) {
+  Deno.test(`a HubSource gets what it refuses no second time: ${what}`, async () => {
+    const path = "data/train.parquet";
+    await withHub({ [path]: bytes() }, (server) =>
+      withFiles({}, async (folder) => {
+        const source = await open(server, folder);
+        server.requests.length = 0;
+        const refusal = await refusalOf(Array.fromAsync(source.read(source.parts[0]!)));
+        assert.equal(refusal, `hf:${REPOSITORY}/${path}: ${line}`);
+        assert.equal(server.requests.length, 1);
+      }));
+  });
+}
 
 Deno.test("a HubSource goes on with what had come when the Hub was lost", async () => {
   await withDataset(async (server, folder) => {
