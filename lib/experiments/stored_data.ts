@@ -12,6 +12,7 @@ import {
   type OpenSourceOptions,
   parseSource,
   type PreparedSource,
+  requireSides,
   type StoredWindows,
   storedWindows,
   type Windows,
@@ -46,8 +47,8 @@ export type StoredTextOptions = Readonly<{
 }>;
 
 /**
- * Whether a corpus is read from shards: one of the Hub, a pattern, one with Parquet or Zstandard
- * files, a large one, and the first documents of any.
+ * Whether a corpus is read from shards: one of the Hub, one with Parquet or Zstandard files, a large
+ * one, and the first documents of any.
  */
 export async function usesShards({ corpus, limit }: CorpusData): Promise<boolean> {
   if (limit !== undefined) return true;
@@ -56,10 +57,8 @@ export async function usesShards({ corpus, limit }: CorpusData): Promise<boolean
   let files;
   try {
     files = await listLocalFiles(corpus);
-    await stat(corpus);
   } catch {
-    // A pattern is no path. What is wrong with one is told where it is read.
-    return files !== undefined;
+    return false; // What is wrong with it is told where it is read.
   }
   let bytes = 0;
   for (const name of files.names) {
@@ -123,7 +122,7 @@ async function storedShards(
     ...(limit !== undefined && { limit }),
   });
   const source = await openSource(descriptor, { ...open, log, ...(signal && { signal }) });
-  return await prepareShown(source, {
+  const prepared = await prepareShown(source, {
     vocabSize,
     unit,
     open,
@@ -131,6 +130,9 @@ async function storedShards(
     log,
     ...(workers !== undefined && { workers }),
   });
+  const { train, heldOut } = prepared.shards.manifest;
+  requireSides(source, { train: train.documents, heldOut: heldOut.documents });
+  return prepared;
 }
 
 function readEvenly(windows: StoredWindows, count: number): Windows {

@@ -48,5 +48,5 @@ export type {
   TokenizeProgress,
 } from "./shards/tokenize_source.ts";
 export { storedWindows } from "./shards/stored_windows.ts";
-export { sideOf, splitOf } from "./shards/split.ts";
+export { requireSides, sideOf, splitOf } from "./shards/split.ts";
 export type { Side } from "./shards/format.ts";

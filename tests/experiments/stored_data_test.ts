@@ -25,17 +25,32 @@ const data = (folder: string, changes: Partial<CorpusData> = {}): CorpusData => 
   ...changes,
 });
 
-Deno.test("usesShards() of the Hub, patterns, compressed and large files, and samples", () =>
+Deno.test("usesShards() of the Hub, compressed and large files, and samples", () =>
   withFiles({ ...files, "large.txt": "a word ".repeat(1e7) }, async (folder) => {
     const uses = (corpus: string, limit?: number) =>
       usesShards(data(folder, { corpus, ...(limit !== undefined && { limit }) }));
     for (const name of ["fineweb-edu", "finemath", "hf:someone/something"]) {
       assert.equal(await uses(name), true, name);
     }
-    for (const name of ["*.jsonl", "compressed", "compressed/corpus.jsonl.zst", "large.txt"]) {
+    for (
+      const name of [
+        "*.txt",
+        "compressed/*",
+        "compressed",
+        "compressed/corpus.jsonl.zst",
+        "large.txt",
+      ]
+    ) {
       assert.equal(await uses(join(folder, name)), true, name);
     }
-    for (const name of ["sotu", join(folder, "corpus.jsonl"), join(folder, "nothing")]) {
+    for (
+      const name of [
+        "sotu",
+        join(folder, "corpus.jsonl"),
+        join(folder, "*.jsonl"),
+        join(folder, "nothing"),
+      ]
+    ) {
       assert.equal(await uses(name), false, name);
       assert.equal(await uses(name, 10), true, name);
     }
@@ -74,6 +89,38 @@ Deno.test("prepareData() of a compressed corpus reads its windows from shards", 
       );
     }
   }));
+
+Deno.test("prepareData() of a pattern of small plain files is that of the files", () =>
+  withFiles(files, async (folder) => {
+    const options = { ...optionsIn(folder), workers: 0 };
+    const of = (name: string) => prepareData(data(folder, { corpus: join(folder, name) }), options);
+    const [pattern, file] = [await of("*.jsonl"), await of("corpus.jsonl")];
+    assert.deepEqual(pattern.training, file.training);
+    assert.equal(pattern.corpusKey, file.corpusKey);
+  }));
+
+Deno.test("prepareData() says it where all documents or none are held out", () => {
+  const isHeldOut = (text: string) =>
+    createHash("sha256").update(text).digest().readUInt32BE() < 0.1 * 2 ** 32;
+  const texts = Array.from({ length: 60 }, (_, i) => `number ${i} ` + "some words ".repeat(50));
+  const lines = (wanted: boolean) =>
+    texts.filter((text) => isHeldOut(text) === wanted).slice(0, 3)
+      .map((text) => JSON.stringify({ text })).join("\n");
+  const sides = { "train.jsonl.zst": lines(false), "held.jsonl.zst": lines(true) };
+  return withFiles(sides, async (folder) => {
+    const options = { ...optionsIn(folder), workers: 0 };
+    for (const layout of ["packed", "padded"] as const) {
+      for (const [name, found] of [["train", "none is"], ["held", "all are"]] as const) {
+        const spec = data(folder, { corpus: join(folder, `${name}.jsonl.zst`), layout });
+        assert.equal(
+          await refusalOf(prepareData(spec, options)),
+          `${name}: expected documents on both sides, found 3, of which by their SHA-256 ${found} ` +
+            "held out: cut them into ten or more",
+        );
+      }
+    }
+  });
+});
 
 Deno.test("prepareData() takes the first documents only", () =>
   withFiles(files, async (folder) => {

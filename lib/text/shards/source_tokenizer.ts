@@ -5,7 +5,7 @@ import { UserError } from "../../errors.ts";
 import { countWords, trainOnWords, type WordCounts } from "../../tokenizer/mod.ts";
 import type { Tokenizer } from "../../tokenizer/mod.ts";
 import type { DocumentSource } from "../document_source.ts";
-import { sideOf, splitOf } from "./split.ts";
+import { requireSides, sideOf, splitOf } from "./split.ts";
 
 /** Enough for the words that make 8,000 entries; the words of more would take more memory. */
 export const SAMPLE_BYTES = 1e8;
@@ -25,7 +25,7 @@ export type SourceTokenizerOptions = Readonly<{
 /**
  * Trains on the first documents of a source that are not held out (paper §7).
  *
- * @throws UserError for what cannot be read, for a vocabulary size that fits no tokenizer, and when
+ * @throws UserError for what cannot be read, where all is held out, for a vocabulary size that fits no tokenizer, and when
  *   it is stopped by its signal.
  */
 export async function trainSourceTokenizer(
@@ -47,16 +47,20 @@ async function countSample(
 ): Promise<WordCounts> {
   const split = splitOf(source);
   const counts: WordCounts = new Map();
-  let number = 0, bytes = 0;
+  let number = 0, bytes = 0, heldOut = 0;
   for (const part of source.parts) {
     for await (const { text } of source.read(part, signal === undefined ? {} : { signal })) {
       signal?.throwIfAborted();
-      if (sideOf(split, number++, text) === "heldOut") continue;
+      if (sideOf(split, number++, text) === "heldOut") {
+        if (text !== "") heldOut++;
+        continue;
+      }
       countWords(text, counts);
       bytes += Buffer.byteLength(text);
       await onProgress?.({ bytes, sampleBytes });
       if (bytes >= sampleBytes) return counts;
     }
   }
+  if (bytes === 0) requireSides(source, { train: 0, heldOut });
   return counts;
 }

@@ -39,3 +39,24 @@ export function sideOf(split: Split, number: number, text: string): Side {
   const share = createHash("sha256").update(text).digest().readUInt32BE(0) / 2 ** 32;
   return share < HELD_OUT_SHARE ? "heldOut" : "train";
 }
+
+/**
+ * Checks that there is something to train on and something held out.
+ *
+ * @param counts Documents of either side that have text.
+ * @throws UserError where a side has none.
+ */
+export function requireSides(
+  { name, heldOutDocuments }: Pick<DocumentSource, "name" | "heldOutDocuments">,
+  { train, heldOut }: Readonly<Record<Side, number>>,
+): void {
+  if (train > 0 && heldOut > 0) return;
+  const found = `${name}: expected documents on both sides, found ${train + heldOut}`;
+  if (train + heldOut === 0) throw new UserError(`${found}: add text`);
+  const held = heldOut === 0 ? "none is held out" : "all are held out";
+  throw new UserError(
+    heldOutDocuments === undefined
+      ? `${found}, of which by their SHA-256 ${held}: cut them into ten or more`
+      : `${found}, of which by their numbers ${held}: take more`,
+  );
+}
