@@ -4,8 +4,9 @@
  *
  * Chunks of 2^16 tokens of consecutive windows are permuted by seed and epoch. Of each 512 of them
  * (64 MB of ids) in their new order the windows are permuted again, by seed, epoch and the number
- * of this group. A reader that caches a group reads every byte once an epoch. What fits one group
- * is permuted as a whole.
+ * of this group. A reader that caches a group reads a block of a file once for every group that has
+ * windows in it: once an epoch, or twice where one chunk ends in the block and another begins. What
+ * fits one group is permuted as a whole.
  */
 
 import { createRandom, type Random } from "../random.ts";

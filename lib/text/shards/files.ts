@@ -65,6 +65,7 @@ export class BlockCache {
   /** By path and number, the one used longest ago first. */
   readonly #blocks = new Map<string, Uint8Array>();
   #bytes = 0;
+  #blocksRead = 0;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
@@ -73,6 +74,11 @@ export class BlockCache {
   /** Bytes held now. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** How many blocks were read so far, again or for the first time. */
+  get blocksRead(): number {
+    return this.#blocksRead;
   }
 
   /** @throws UserError for a block that cannot be read or is not what was written. */
@@ -85,6 +91,7 @@ export class BlockCache {
       return known;
     }
     const bytes = readBlock(path, outline, block);
+    this.#blocksRead++;
     this.#blocks.set(key, bytes);
     this.#bytes += bytes.length;
     for (const [oldest, { length }] of this.#blocks) {

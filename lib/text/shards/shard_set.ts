@@ -6,6 +6,7 @@ import { UserError } from "../../errors.ts";
 import { BlockCache, openShard, readBody } from "./files.ts";
 import {
   damaged,
+  idBytesOf,
   type IndexColumn,
   type ShardOutline,
   type Side,
@@ -15,8 +16,12 @@ import {
 } from "./format.ts";
 import { MANIFEST, readManifest, type ShardManifest } from "./manifest.ts";
 
-/** More than a shuffled batch iterator moves among (batches.ts), so that it reads nothing twice. */
-const CACHE_BYTES = 96 * 2 ** 20;
+/**
+ * More than a group of windows lies in (window_order.ts), so that no block of one is read twice: 512
+ * chunks of 2^16 ids, each as long as a block of ids of two bytes. Behind the first shard they begin
+ * within blocks and lie in two, 128 MiB; those at the end of a shard in another one.
+ */
+const CACHE_BYTES_PER_ID_BYTE = 80 * 2 ** 20;
 
 type OpenShard = Readonly<{ path: string; outline: ShardOutline }>;
 
@@ -61,7 +66,7 @@ export class ShardSet {
    */
   static async open(
     folder: string,
-    { cacheBytes = CACHE_BYTES }: { cacheBytes?: number } = {},
+    { cacheBytes }: { cacheBytes?: number } = {},
   ): Promise<ShardSet> {
     const manifest = await readManifest(folder);
     if (manifest === null) {
@@ -80,12 +85,18 @@ export class ShardSet {
       if (!isSame) throw damaged(path, "found another than its manifest says");
       return { path, outline };
     });
-    return new ShardSet(folder, manifest, shards, cacheBytes);
+    const groupBytes = CACHE_BYTES_PER_ID_BYTE * idBytesOf(manifest.tokenizer.vocabSize);
+    return new ShardSet(folder, manifest, shards, cacheBytes ?? groupBytes);
   }
 
   /** Bytes held in memory now, at most what the cache was given and a block. */
   get cachedBytes(): number {
     return this.#cache.bytes;
+  }
+
+  /** How many blocks were read from files so far. */
+  get blocksRead(): number {
+    return this.#cache.blocksRead;
   }
 
   /** Ids of the side's tokens from `start` on, written to `target`. */

@@ -1,14 +1,19 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { createRandom } from "../../../lib/random.ts";
 import {
   batchesInOrder,
   BatchIterator,
   makeWindows,
   ShardSet,
+  type StoredWindows,
   storedWindows,
   type TokenizedDocuments,
   tokenizeSource,
 } from "../../../lib/text/mod.ts";
+import { openShard } from "../../../lib/text/shards/files.ts";
+import { countSide, formatShard } from "../../../lib/text/shards/format.ts";
+import { totalOf, writeManifest } from "../../../lib/text/shards/manifest.ts";
 import { trainTokenizer } from "../../../lib/tokenizer/mod.ts";
 import { refusalOf } from "../../_refusal.ts";
 import { withFiles } from "../_temporary.ts";
@@ -105,6 +110,58 @@ Deno.test("BatchIterator gives the same stored windows whatever the cache holds"
       assert.deepEqual(batches[1], batches[0]);
       assert.deepEqual(batches[2], batches[0]);
     }
+  }));
+
+Deno.test("BatchIterator reads the blocks of a group once, wherever shards begin in them", () =>
+  withFiles({}, async (folder) => {
+    // The same file by 32 names: 4,106 chunks, of which the first group has those of an eighth.
+    const key = "made", tokens = 128 * 2 ** 16 + 20_000, shardCount = 32;
+    const train = {
+      ids: new Uint16Array(tokens),
+      ends: Uint32Array.of(tokens),
+      byteCounts: Uint32Array.of(tokens),
+    };
+    const none = new Uint32Array(0);
+    const heldOut = { ids: new Uint16Array(0), ends: none, byteCounts: none };
+    const head = { key, job: 0, number: 0, idBytes: 2, read: 1, next: null } as const;
+    const names = Array.from({ length: shardCount }, (_, number) => `${number}.shard`);
+    const paths = names.map((name) => join(folder, name));
+    Deno.writeFileSync(paths[0]!, formatShard(head, { train, heldOut }));
+    for (const path of paths.slice(1)) Deno.linkSync(paths[0]!, path);
+    const { hash } = openShard(paths[0]!);
+    const sides = { train: countSide(train), heldOut: countSide(heldOut) };
+    const shards = names.map((file) => ({ file, read: 1, hash, ...sides }));
+    await writeManifest(folder, {
+      key,
+      source: { name: "made", licence: null, parts: [] },
+      tokenizer: { hash: TINY_TOKENIZER.hash, vocabSize: TINY_TOKENIZER.vocabSize },
+      unit: "document",
+      read: shardCount,
+      shards,
+      train: totalOf(shards, "train"),
+      heldOut: totalOf(shards, "heldOut"),
+    });
+    const set = await ShardSet.open(folder);
+    const sizes = { contextLength: 4096, layout: "packed" } as const;
+    const windows = storedWindows(set, "train", TINY_TOKENIZER, sizes);
+    const touched = new Set<string>();
+    const noting: StoredWindows = {
+      ...windows,
+      read: (rows) => {
+        for (const row of Array.from(rows)) {
+          for (const token of [row * 4096, row * 4096 + 4095]) {
+            touched.add(
+              `${Math.floor(token / tokens)} ${Math.floor(2 * (token % tokens) / 2 ** 17)}`,
+            );
+          }
+        }
+        return windows.read(rows);
+      },
+    };
+    const iterator = new BatchIterator(noting, { batchSize: 64, seed: 1 });
+    for (let window = 0; window < 512 * 16; window += 64) iterator.next();
+    assert.ok(touched.size > 900 && touched.size <= 1100, `${touched.size} blocks`);
+    assert.equal(set.blocksRead, touched.size);
   }));
 
 Deno.test("batchesInOrder() goes through stored windows as through those in memory", () =>
