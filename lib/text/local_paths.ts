@@ -29,7 +29,9 @@ export type LocalFiles = Readonly<{
 export function fileKind(path: string): FileKind {
   const [, kind, ending] = /\.(txt|md|jsonl|parquet)(\.gz|\.zst)?$/i.exec(path.toLowerCase()) ?? [];
   if (kind === undefined) {
-    throw new UserError(`${path}: expected ${SUPPORTED}, found another kind of file: remove it`);
+    throw new UserError(
+      `${path}: expected ${SUPPORTED}, found another kind of file: remove it, or name a pattern such as 'texts/**/*.md'`,
+    );
   }
   return {
     kind: kind as FileKind["kind"],
@@ -130,7 +132,7 @@ export async function listLocalFiles(source: string): Promise<LocalFiles> {
     if (!isMissing(error)) return await attempt(source, Promise.reject(error));
     if (WILDCARD.test(source)) return checkKinds(await listPattern(source));
     throw new UserError(
-      `${source}: expected a file, a folder or the name of a built-in corpus (sotu, tfjs), found none`,
+      `${source}: expected a file, a folder, a pattern or a name (sotu, tfjs, fineweb-edu, finemath, hf:…), found none`,
     );
   }
   if (!isFolder) return checkKinds({ folder: dirname(source), names: [basename(source)] }, source);

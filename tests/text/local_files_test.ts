@@ -95,12 +95,12 @@ const REFUSALS: readonly [name: string, content: string | Uint8Array, message: R
   [
     "image.png",
     "x",
-    /^: expected \.txt, \.md, \.jsonl, \.parquet, or one of these with \.gz or \.zst, found another kind of file: remove it$/,
+    /^: expected \.txt, \.md, \.jsonl, \.parquet, or one of these with \.gz or \.zst, found another kind of file: remove it, or name a pattern such as 'texts\/\*\*\/\*\.md'$/,
   ],
   [
     "notes.tar.gz",
     "x",
-    /^: expected \.txt, \.md, \.jsonl, \.parquet, or one of these with \.gz or \.zst, found another kind of file: remove it$/,
+    /^: expected \.txt, \.md, \.jsonl, \.parquet, or one of these with \.gz or \.zst, found another kind of file: remove it, or name a pattern such as 'texts\/\*\*\/\*\.md'$/,
   ],
 ];
 
@@ -128,7 +128,7 @@ Deno.test("readLocalDocuments() refuses what is not there, not gzip, or links as
     const missing = join(root, "no-such.txt");
     await refuses(
       missing,
-      `${missing}: expected a file, a folder or the name of a built-in corpus (sotu, tfjs), found none`,
+      `${missing}: expected a file, a folder, a pattern or a name (sotu, tfjs, fineweb-edu, finemath, hf:…), found none`,
     );
     const empty = join(root, "empty");
     await refuses(
