@@ -33,6 +33,10 @@ const DEFAULT_POLICY: RetryPolicy = {
 /** Longer than this is not waited for, even if a server asks for it. */
 const MOST_RETRY_AFTER_MS = 600_000;
 const MOST_REDIRECTS = 5;
+/** What Deno's fetch says where no connection came about: no such host, nobody listens. */
+const UNREACHABLE = /client error \(Connect\): (.*)$/;
+/** A server that was never reached is hardly reached later. */
+const FIRST_CONNECTIONS = 3;
 const MOST_JSON_BYTES = 64_000_000;
 
 export type HttpOptions = Readonly<{
@@ -124,20 +128,31 @@ export function httpClient(options: HttpOptions): HttpClient {
     url: string,
     attempt: () => AsyncGenerator<Value>,
   ): AsyncGenerator<Value> {
+    let mostFailures = Math.min(policy.attempts, FIRST_CONNECTIONS);
     for (let failures = 0;;) {
       try {
         for await (const value of attempt()) {
           yield value;
           failures = 0;
+          mostFailures = policy.attempts;
         }
         return;
       } catch (error) {
         signal?.throwIfAborted();
         if (error instanceof UserError) throw error;
         failures++;
+        const unreachable = UNREACHABLE.exec(oneLine(error))?.[1];
+        if (unreachable === undefined) mostFailures = policy.attempts;
+        const host = new URL(url).host;
         const asked = error instanceof Passing ? error.retryAfterMs : undefined;
         const longest = Math.min(policy.mostPauseMs, policy.pauseMs * 2 ** (failures - 1));
         const pause = asked ?? longest * (0.5 + Math.random() / 2);
+        if (unreachable !== undefined && failures >= mostFailures) {
+          throw new UserError(
+            `${host}: expected a server that answers, found ${unreachable}; check the network, or ` +
+              "name a mirror in HF_ENDPOINT",
+          );
+        }
         if (failures >= policy.attempts || pause > MOST_RETRY_AFTER_MS) {
           const wish = asked === undefined ? "" : `, wait ${Math.ceil(asked / 1000)} s`;
           throw new UserError(
@@ -145,7 +160,10 @@ export function httpClient(options: HttpOptions): HttpClient {
               `${failures} ${failures === 1 ? "try" : "tries"}: the same command goes on from here`,
           );
         }
-        log(`${url}: ${oneLine(error)}; trying again in ${(pause / 1000).toFixed(1)} s`);
+        const what = unreachable === undefined
+          ? `${url}: ${oneLine(error)}`
+          : `${host}: ${unreachable}`;
+        log(`${what}; trying again in ${(pause / 1000).toFixed(1)} s`);
         await sleep(pause, signal);
       }
     }

@@ -11,6 +11,32 @@ Deno.test("withInterrupt() gives the action's value or error, and a signal that 
   await assert.rejects(withInterrupt(() => Promise.reject(new Error("its own"))), /its own/);
 });
 
+Deno.test({
+  name: "withInterrupt() says that work was stopped, where it has nothing to say itself",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    const code = `
+      import { withInterrupt } from ${JSON.stringify(MODULE)};
+      try {
+        await withInterrupt(async (signal) => {
+          setTimeout(() => Deno.kill(Deno.pid, "SIGINT"));
+          await new Promise((resolve) => signal.addEventListener("abort", resolve));
+          signal.throwIfAborted();
+        });
+      } catch (error) {
+        console.log(error.constructor.name, error.message);
+      }`;
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["eval", "--no-check", code],
+      stderr: "null",
+    }).output();
+    assert.equal(
+      new TextDecoder().decode(stdout),
+      "UserError stopped: the same command goes on from here\n",
+    );
+  },
+});
+
 /** Runs an action that notes its abort and does not end for ten seconds; sends it signals. */
 async function signalStubborn(signals: readonly Deno.Signal[]) {
   const code = `
