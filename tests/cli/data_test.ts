@@ -128,7 +128,11 @@ Deno.test("deno task data says in one line what is wrong", () =>
         [["fetch", "hf:a/b"], 1, /HF_ENDPOINT: expected an address .*, found ftp:/, {
           HF_ENDPOINT: "ftp://x",
         }],
-        [["stats", join(folder, "none")], 1, /expected a file, a folder or the name/],
+        [
+          ["stats", join(folder, "none")],
+          1,
+          /expected a file, a folder, a pattern or a name \(sotu, tfjs, .*\), found none/,
+        ],
         [
           ["stats", "sotu", "--tokenizer", "none.json"],
           1,
