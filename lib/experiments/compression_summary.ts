@@ -24,6 +24,7 @@ import {
   type CompressedFileRecord,
   trainingBytes,
 } from "./compression_records.ts";
+import type { PrepareDataOptions } from "./data.ts";
 import { onProjectText, projectData } from "./notebook.ts";
 import type { RunResult } from "./run.ts";
 import { usesShards } from "./stored_data.ts";
@@ -174,10 +175,11 @@ const WITH_MEMORY = ["xz -9e", "7-Zip PPMd o=10"];
 /** Runs the compressors that are on this machine on the text of each part. */
 export async function classicalParts(
   preset: CompressionPreset,
+  options: PrepareDataOptions = projectData(),
 ): Promise<Readonly<Record<CompressionPart, ClassicalPart>>> {
   const run = async (part: CompressionPart): Promise<ClassicalPart> => {
     const data = onProjectText(preset[part].data);
-    const original = await compressedBytes(textOf(preset[part]), data, projectData());
+    const original = await compressedBytes(textOf(preset[part]), data, options);
     const results = await classicalCompressors(original);
     // Text that is read from shards is too much for a compressor's memory.
     const canPrime = preset.primed && !await usesShards(data);
