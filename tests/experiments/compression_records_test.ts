@@ -81,6 +81,9 @@ Deno.test("compressedBytes() reads text that is too much for memory from its sha
     const [first, ...others] = texts.filter((text) => found.startsWith(text));
     assert.ok(first !== undefined && others.length === 0);
     assert.ok(texts.includes(found.slice(`${first}\n\n`.length)));
+    // The last ones, so that one is the second of two.
+    const last = await compressedBytes({ name: "text", heldOutDocuments: 1 }, sample, options);
+    assert.equal(new TextDecoder().decode(last), found.slice(`${first}\n\n`.length));
   });
 });
 

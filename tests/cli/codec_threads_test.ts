@@ -6,7 +6,7 @@ import { readHeader } from "../../lib/codec/mod.ts";
 import { initEngine } from "../../lib/engine/mod.ts";
 import { findTensorFlowLibrary } from "../../lib/engine/_library.ts";
 import { runAll } from "../../lib/experiments/mod.ts";
-import { runTask } from "../cli/_task.ts";
+import { runTask } from "./_task.ts";
 import { tinyCorpus, tinySpec } from "../experiments/_tiny.ts";
 import { optionsIn } from "../experiments/_tiny_runs.ts";
 import { withFiles } from "../text/_temporary.ts";
