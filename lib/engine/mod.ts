@@ -13,6 +13,11 @@ export {
 } from "./backend.ts";
 export { EngineError } from "./_binding.ts";
 export { type Compiler, jit, type JitOptions, type Jitted } from "./jit.ts";
+export {
+  type Head,
+  linearCrossEntropy,
+  weightedLinearCrossEntropy,
+} from "./linear_cross_entropy.ts";
 export { randomUniform } from "./noise.ts";
 export * from "./ops.ts";
 export { roundMantissa } from "./rounding.ts";

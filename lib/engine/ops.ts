@@ -8,23 +8,9 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { activeTensorFlow, typeAttribute } from "./_tensorflow.ts";
+import { withGradient } from "./_gradient.ts";
+import { gatherRows, sumRows } from "./_rows.ts";
 import type { Tensor } from "./tensor.ts";
-
-type Save = (tensors: Tensor[]) => void;
-
-/** tf.customGrad with the types of the tensors in and out; what the gradient needs goes to `save`. */
-function withGradient(
-  fn: (inputs: Tensor[], save: Save) => Tensor,
-  gradient: (dy: Tensor, saved: Tensor[]) => Tensor[],
-  inputs: Tensor[],
-): Tensor {
-  const op = tf.customGrad((...parameters) => {
-    const save = parameters.pop() as unknown as Save;
-    const value = fn(parameters as Tensor[], save);
-    return { value, gradFunc: (dy: Tensor, saved: Tensor[]) => gradient(dy, saved) };
-  });
-  return op(...inputs);
-}
 
 /**
  * A function whose own gradient is zero or missing, such as rounding, with the straight-through
@@ -113,31 +99,6 @@ export function embeddingLookup(tableVD: Tensor, ids: Tensor): Tensor {
     [tableVD],
   );
   return tf.reshape(rowsRD, [...ids.shape, width]);
-}
-
-function gatherRows(tableVD: Tensor, idsR: Tensor): Tensor {
-  const native = activeTensorFlow();
-  if (native === null) return tf.gather(tableVD, idsR as tf.Tensor1D);
-  // tfjs-node's kernel checks the ids on the JavaScript side, which a trace cannot do.
-  return native.executeSingleOutput("GatherV2", [
-    { name: "batch_dims", type: native.binding.TF_ATTR_INT, value: 0 },
-    typeAttribute("Tparams", "float32"),
-    typeAttribute("Tindices", "int32"),
-    typeAttribute("Taxis", "int32"),
-  ], [tableVD, idsR, tf.scalar(0, "int32")]);
-}
-
-/** Adds row r of `x [R, D]` to row `ids[r]` of a zero `[count, D]`. */
-function sumRows(xRD: Tensor, idsR: Tensor, count: number): Tensor {
-  const native = activeTensorFlow();
-  if (native === null) {
-    return tf.scatterND(tf.expandDims(idsR, 1), xRD, [count, xRD.shape[1]!]);
-  }
-  return native.executeSingleOutput("UnsortedSegmentSum", [
-    typeAttribute("T", "float32"),
-    typeAttribute("Tindices", "int32"),
-    typeAttribute("Tnumsegments", "int32"),
-  ], [xRD, idsR, tf.scalar(count, "int32")]);
 }
 
 /** Cross-entropy of every row, in nats: logits `[R, V]`, labels int32 `[R]` → `[R]`. */

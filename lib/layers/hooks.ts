@@ -40,6 +40,11 @@ export function hookedOutput(layer: object, y: Tensor): Tensor {
   return (layer as Hooked)[HOOKS]?.output?.(y) ?? y;
 }
 
+/** Whether something acts on what a layer gives. */
+export function hasHookedOutput(layer: object): boolean {
+  return (layer as Hooked)[HOOKS]?.output !== undefined;
+}
+
 /** The names of a model's modules, in the order of its parameter tree. */
 export function moduleNames(params: Tree): string[] {
   return namedLeaves(params)

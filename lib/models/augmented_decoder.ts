@@ -150,13 +150,24 @@ export function augmentedLogits(
   params: AugmentedDecoder,
   idsNB: Tensor,
   visibleBN: Tensor | null,
+  options: AugmentedOptions = {},
+): Tensor {
+  return linear(params.decoder.head, augmentedStates(config, params, idsNB, visibleBN, options));
+}
+
+/** What the head reads to predict tokens 1 … N−1 of ids int32 `[N, B]`: `[N−1, B, D]`. */
+export function augmentedStates(
+  config: AugmentedDecoderConfig,
+  params: AugmentedDecoder,
+  idsNB: Tensor,
+  visibleBN: Tensor | null,
   { hook = (zBP) => zBP, ...options }: AugmentedOptions = {},
 ): Tensor {
   const isEmpty = options.occluded || config.memory === "zeros";
   const memoryBM = isEmpty
     ? zeros([idsNB.shape[1]!, memoryWidth(config)])
     : memoryOf(params, hook(encodeSequence(config, params, idsNB, visibleBN)));
-  return decoderLogits(config, params, memoryBM, idsNB, visibleBN, options);
+  return decoderStates(config, params, memoryBM, idsNB, visibleBN, options);
 }
 
 /** The memory `[B, M]` of an embedding `z [B, P]`: m of the equations above, z itself if joined. */
@@ -168,6 +179,19 @@ export function memoryOf(params: AugmentedDecoder, zBP: Tensor): Tensor {
 
 /** Logits `[N−1, B, V]` for tokens 1 … N−1 of ids int32 `[N, B]`, of a decoder handed a memory. */
 export function decoderLogits(
+  config: AugmentedDecoderConfig,
+  params: AugmentedDecoder,
+  memoryBM: Tensor,
+  idsNB: Tensor,
+  visibleBN: Tensor | null,
+  options: DecoderOptions = {},
+): Tensor {
+  const states = decoderStates(config, params, memoryBM, idsNB, visibleBN, options);
+  return linear(params.decoder.head, states);
+}
+
+/** What the head reads in {@linkcode decoderLogits}: `[N−1, B, D]`. */
+export function decoderStates(
   config: AugmentedDecoderConfig,
   params: AugmentedDecoder,
   memoryBM: Tensor,
@@ -186,7 +210,7 @@ export function decoderLogits(
   ) => {
     const { decoder } = params;
     const statesTBD = hiddenStates(config.decoder, decoder, inputTBD, visibleBT, { positionsBT });
-    return linear(decoder.head, slice(statesTBD, [first, 0, 0], [length - 1, batch, width]));
+    return slice(statesTBD, [first, 0, 0], [length - 1, batch, width]);
   };
   switch (join) {
     case "token": {

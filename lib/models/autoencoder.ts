@@ -106,6 +106,16 @@ export function autoencoderLogits(
   idsNB: Tensor,
   visibleBN: Tensor | null,
 ): Tensor {
+  return linear(params.decoder.head, autoencoderStates(config, params, idsNB, visibleBN));
+}
+
+/** What the head reads to predict all tokens of ids int32 `[N, B]`: `[N, B, D]`. */
+export function autoencoderStates(
+  config: AutoencoderConfig,
+  params: Autoencoder,
+  idsNB: Tensor,
+  visibleBN: Tensor | null,
+): Tensor {
   const embeddedNBD = embedTokens(params.encoder, idsNB);
   const encodedNBD = hiddenStates(config.encoder, params.encoder, embeddedNBD, visibleBN);
   const stateBD = statesAt(encodedNBD, config.readPosition ?? -1);
@@ -117,8 +127,7 @@ export function autoencoderLogits(
   const inputNBD = params.unroll === undefined
     ? tile(expandDims(eBD, 0), [length, 1, 1])
     : linear(params.unroll, unrollWindows(eBD, length));
-  const statesNBD = hiddenStates(config.decoder, params.decoder, inputNBD, visibleBN);
-  return linear(params.decoder.head, statesNBD);
+  return hiddenStates(config.decoder, params.decoder, inputNBD, visibleBN);
 }
 
 /** Windows `[N, B, D/2]` of e `[B, D]`: window i is e turned left by i, cut after D/2 channels. */

@@ -61,12 +61,22 @@ export function initHead(
   return bias ? { weight, bias: zeros([vocabSize]) } : { weight };
 }
 
+/** Logits `[N−1, B, V]` for tokens 1 … N−1 of ids int32 `[N, B]`. */
+export function causalLogits(
+  config: CausalModelConfig,
+  params: CausalModel,
+  idsTB: Tensor,
+  visibleBT: Tensor | null,
+): Tensor {
+  return linear(params.head, causalStates(config, params, idsTB, visibleBT));
+}
+
 /**
- * Logits `[N−1, B, V]` for tokens 1 … N−1 of ids int32 `[N, B]`.
+ * What the head reads to predict tokens 1 … N−1 of ids int32 `[N, B]`: `[N−1, B, D]`.
  *
  * @param attentionDropout Of transformers, in training alone (paper §5.2); none by default.
  */
-export function causalLogits(
+export function causalStates(
   config: CausalModelConfig,
   params: CausalModel,
   idsTB: Tensor,
@@ -78,6 +88,5 @@ export function causalLogits(
   const statesTBD = hiddenStates(config.backbone, params, embeddedTBD, visibleBT, {
     attentionDropout,
   });
-  const predicting = slice(statesTBD, [0, 0, 0], [length - 1, batch, config.backbone.width]);
-  return linear(params.head, predicting);
+  return slice(statesTBD, [0, 0, 0], [length - 1, batch, config.backbone.width]);
 }

@@ -1,46 +1,21 @@
-/** What every model here is to training, evaluation and estimators: token losses of a batch. */
+/** The models as one: configuration, initialization, sizes, and what acts on a batch. */
 
-import {
-  cast,
-  logSumExp,
-  mean,
-  mul,
-  notEqual,
-  reshape,
-  slice,
-  softmaxCrossEntropy,
-  square,
-  sub,
-  type Tensor,
-  transpose,
-} from "../engine/mod.ts";
+import { cast, notEqual, type Tensor, transpose } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
-import { attachHooks, type AttentionDropout, type Hooks } from "../layers/mod.ts";
+import type { AttentionDropout, Hooks } from "../layers/mod.ts";
 import type { Random } from "../random.ts";
 import { type AugmentedDecoderConfig, joinedSize } from "./augmented_config.ts";
 import {
   type AugmentedDecoder,
-  augmentedLogits,
   type AugmentedOptions,
   initAugmentedDecoder,
 } from "./augmented_decoder.ts";
-import {
-  type Autoencoder,
-  type AutoencoderConfig,
-  autoencoderLogits,
-  initAutoencoder,
-} from "./autoencoder.ts";
+import { type Autoencoder, type AutoencoderConfig, initAutoencoder } from "./autoencoder.ts";
 import type { BackboneConfig } from "./backbone.ts";
-import {
-  causalLogits,
-  type CausalModel,
-  type CausalModelConfig,
-  initCausalModel,
-} from "./causal_model.ts";
+import { type CausalModel, type CausalModelConfig, initCausalModel } from "./causal_model.ts";
 import {
   initSecondOrderModel,
   type SecondOrderConfig,
-  secondOrderEstimates,
   type SecondOrderModel,
 } from "./second_order.ts";
 
@@ -168,98 +143,4 @@ export function embeddingSize(config: ModelConfig): number {
 /** 1 for tokens, 0 for pads, `[B, N]`; null where nothing is padded. */
 export function visibleTokens(idsNB: Tensor, padId: number | null): Tensor | null {
   return padId === null ? null : transpose(cast(notEqual(idsNB, padId), "float32"));
-}
-
-/**
- * Logits `[S, B, V]` for the last S of ids int32 `[N, B]`: N − 1 tokens, autoencoders' N.
- *
- * @throws UserError for second-order models, which have none, for attention dropout that
- *   {@linkcode checkAttentionDropout} refuses, and for hooks that `attachHooks` does.
- */
-export function modelLogits(
-  config: ModelConfig,
-  params: Model,
-  idsNB: Tensor,
-  { padId, attentionDropout, hooks = {}, ...options }: BatchOptions,
-): Tensor {
-  if (attentionDropout !== undefined) checkAttentionDropout(config, attentionDropout.rate);
-  const visibleBN = visibleTokens(idsNB, padId);
-  const hooked = attachHooks(params, hooks);
-  switch (config.kind) {
-    case "causal":
-      return causalLogits(config, hooked as CausalModel, idsNB, visibleBN, attentionDropout);
-    case "autoencoder":
-      return autoencoderLogits(config, hooked as Autoencoder, idsNB, visibleBN);
-    case "augmented":
-      return augmentedLogits(config, hooked as AugmentedDecoder, idsNB, visibleBN, options);
-    case "second-order":
-      throw new UserError(
-        "logits: expected a model that predicts tokens, found a second-order one, which gives a " +
-          "number of every token",
-      );
-  }
-}
-
-/**
- * Cross-entropy of every scored token, in nats, or the squared error of a second-order model's
- * estimate of it, in nats²; ids int32 `[B, N]`, row by row as in a batch.
- *
- * @throws UserError when the samples' length is not the model's context, and as
- *   {@linkcode modelLogits} does.
- * @throws RangeError when a second-order model is given no `valuesBN`.
- */
-export function tokenLosses(
-  config: ModelConfig,
-  params: Model,
-  idsBN: Tensor,
-  options: BatchOptions,
-): TokenLosses {
-  const [batch, length] = idsBN.shape as [number, number];
-  if (length !== sampleLength(config)) {
-    throw new UserError(
-      `expected samples of ${sampleLength(config)} tokens, the model's context, found ${length}`,
-    );
-  }
-  const idsNB = transpose(idsBN);
-  if (needsValues(config)) {
-    return squaredErrors(config, params as SecondOrderModel, idsNB, options);
-  }
-  const logits = modelLogits(config, params, idsNB, options);
-  const scored = logits.shape[0]!;
-  const targetsTB = slice(idsNB, [length - scored, 0], [scored, batch]);
-  const logitsRV = reshape(logits, [-1, logits.shape.at(-1)!]);
-  const rows = softmaxCrossEntropy(logitsRV, reshape(targetsTB, [-1]));
-  const scoredTB = cast(notEqual(targetsTB, options.padId ?? -1), "float32");
-  const losses = { lossTB: mul(reshape(rows, [scored, batch]), scoredTB), scoredTB };
-  if (!options.uniform) return losses;
-  const uniformTB = reshape(sub(logSumExp(logitsRV, 1), mean(logitsRV, 1)), [scored, batch]);
-  return { ...losses, uniformTB };
-}
-
-/**
- * 1 for targets 1 … N − 1 that are tokens and follow a token, `[N−1, B]`: those that estimators
- * have an estimate of (lib/entropy).
- */
-export function tokensAfterTokens(idsNB: Tensor, padId: number | null): Tensor {
-  const [length, batch] = idsNB.shape as [number, number];
-  const isTokenNB = cast(notEqual(idsNB, padId ?? -1), "float32");
-  const part = (first: number) => slice(isTokenNB, [first, 0], [length - 1, batch]);
-  return mul(part(0), part(1));
-}
-
-function squaredErrors(
-  config: SecondOrderConfig,
-  params: SecondOrderModel,
-  idsNB: Tensor,
-  { padId, valuesBN, attentionDropout, hooks = {} }: BatchOptions,
-): TokenLosses {
-  if (attentionDropout !== undefined) checkAttentionDropout(config, attentionDropout.rate);
-  if (valuesBN === undefined) {
-    throw new RangeError("a second-order model: expected valuesBN to learn, found none");
-  }
-  const hooked = attachHooks(params, hooks);
-  const estimatesTB = secondOrderEstimates(config, hooked, idsNB, visibleTokens(idsNB, padId));
-  const targetsTB = slice(transpose(valuesBN), [1, 0], estimatesTB.shape as [number, number]);
-  const scoredTB = tokensAfterTokens(idsNB, padId);
-  return { lossTB: mul(square(sub(estimatesTB, targetsTB)), scoredTB), scoredTB };
 }

@@ -15,4 +15,5 @@ export * from "./paper_models.ts";
 export * from "./parameter_count.ts";
 export * from "./recurrent.ts";
 export * from "./second_order.ts";
+export * from "./token_losses.ts";
 export * from "./transformer.ts";

@@ -5,10 +5,8 @@ import {
   add,
   type Compiler,
   disposeTree,
-  div,
   jit,
   type Jitted,
-  maximum,
   mul,
   namedLeaves,
   slice,
@@ -27,10 +25,11 @@ import {
   type BatchOptions,
   checkAttentionDropout,
   initModel,
+  meanLoss,
+  meanTokenLoss,
   type Model,
   type ModelConfig,
   needsValues,
-  type TokenLosses,
   tokenLosses,
   tokensAfterTokens,
 } from "../models/mod.ts";
@@ -50,11 +49,6 @@ import {
   objectiveOfMean,
   PLAIN,
 } from "./objectives.ts";
-
-/** Mean loss over the scored tokens of a batch: nats, of second-order models nats². */
-export function meanLoss({ lossTB, scoredTB }: TokenLosses): Tensor {
-  return div(sum(lossTB), maximum(sum(scoredTB), 1));
-}
 
 /** What training leaves as it is: nothing, or an encoder trained before (paper §2.7). */
 export type Frozen = { encoder: Backbone } | Readonly<Record<string, never>>;
@@ -126,14 +120,15 @@ function trainingLoss(
   { objective = PLAIN, attentionDropout: rate, qat }: LossOptions,
 ): Tensor {
   const dropout = rate === undefined ? {} : { attentionDropout: { rate, seed: dropoutSeed! } };
-  const losses = tokenLosses(config, model, idsBN, {
+  const batchOptions: BatchOptions = {
     ...options,
     ...values,
     ...dropout,
     ...(qat && quantizationHooks(qat, model, noiseSeed)),
     ...(objective.form === "label-smoothing" ? { uniform: true } : {}),
-  });
-  if (objective.form === "plain") return meanLoss(losses);
+  };
+  if (objective.form === "plain") return meanTokenLoss(config, model, idsBN, batchOptions);
+  const losses = tokenLosses(config, model, idsBN, batchOptions);
   if (!needsEstimates(objective)) {
     return meanLoss({ ...losses, lossTB: objectiveLosses(objective, losses) });
   }

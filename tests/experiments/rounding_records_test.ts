@@ -11,7 +11,7 @@ import {
   temperedLoss,
 } from "../../lib/measure/mod.ts";
 import { moduleNames } from "../../lib/layers/mod.ts";
-import { type ModelConfig, tokenLosses } from "../../lib/models/mod.ts";
+import { meanLoss, type ModelConfig, tokenLosses } from "../../lib/models/mod.ts";
 import {
   fakeQuantize,
   parseQuantization,
@@ -20,7 +20,7 @@ import {
 } from "../../lib/qat/mod.ts";
 import { createRandom } from "../../lib/random.ts";
 import type { Windows } from "../../lib/text/mod.ts";
-import { compileEvaluator, evaluate, meanLoss, type TrainingData } from "../../lib/train/mod.ts";
+import { compileEvaluator, evaluate, type TrainingData } from "../../lib/train/mod.ts";
 import { onEveryBackend } from "../_backends.ts";
 import { assertClose, normals, read } from "../_numbers.ts";
 import { estimated } from "../entropy/_estimated.ts";

@@ -6,6 +6,7 @@ import { namedLeaves, type Tensor, valueAndGradient } from "../../lib/engine/mod
 import {
   checkModelConfig,
   initModel,
+  meanLoss,
   type Model,
   type ModelConfig,
   needsValues,
@@ -19,7 +20,6 @@ import {
   compileTrainStep,
   type Frozen,
   joinModel,
-  meanLoss,
   type Trainable,
   type TrainStep,
 } from "../../lib/train/step.ts";

@@ -14,6 +14,7 @@ import {
   hiddenStates,
   initBackbone,
   initModel,
+  meanLoss,
   type Model,
   type ModelConfig,
   modelLogits,
@@ -21,7 +22,6 @@ import {
 } from "../../lib/models/mod.ts";
 import { createRandom } from "../../lib/random.ts";
 import { parseSafetensors } from "../../lib/train/safetensors.ts";
-import { meanLoss } from "../../lib/train/step.ts";
 import { onEveryBackend } from "../_backends.ts";
 import { assertClose, read } from "../_numbers.ts";
 import { loadGolden } from "./_golden.ts";

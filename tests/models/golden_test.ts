@@ -12,6 +12,7 @@ import {
   type AugmentedDecoder,
   type AugmentedDecoderConfig,
   joinedSize,
+  meanLoss,
   type Model,
   type ModelConfig,
   modelLogits,
@@ -24,7 +25,7 @@ import {
 import { initTrainState, stepScalars, type TrainState } from "../../lib/train/adamw.ts";
 import type { Batch } from "../../lib/train/batch.ts";
 import { learningRate } from "../../lib/train/schedule.ts";
-import { type Frozen, joinModel, meanLoss, type Trainable } from "../../lib/train/step.ts";
+import { type Frozen, joinModel, type Trainable } from "../../lib/train/step.ts";
 import { onEveryBackend } from "../_backends.ts";
 import { assertClose, read } from "../_numbers.ts";
 import { type Golden, GOLDEN_NAMES, loadGolden, shapesOf, trainStepOf } from "./_golden.ts";

@@ -8,7 +8,7 @@ import {
   type Tree,
   valueAndGradient,
 } from "../../lib/engine/mod.ts";
-import { type Model, type ModelConfig, tokenLosses } from "../../lib/models/mod.ts";
+import { meanLoss, type Model, type ModelConfig, tokenLosses } from "../../lib/models/mod.ts";
 import { needsNoise, quantizationHooks } from "../../lib/qat/mod.ts";
 import { ADAMW_DEFAULTS, stepScalars, type TrainState } from "../../lib/train/adamw.ts";
 import { batchTensors } from "../../lib/train/batch.ts";
@@ -17,7 +17,6 @@ import {
   checkLossOptions,
   type Frozen,
   joinModel,
-  meanLoss,
   needsTokenValues,
   type Penalties,
   type Trainable,

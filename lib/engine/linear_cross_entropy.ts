@@ -1,0 +1,168 @@
+/**
+ * The cross-entropy of a linear head, without the logits of all rows in memory at once: rows go
+ * through in blocks, whose logits stay near the processor and are gone when the next ones come.
+ *
+ *   loss_r = log Σ_v exp(x_r · W_v + b_v) − (x_r · W_{y_r} + b_{y_r})
+ *
+ * The label's part is taken out of the sum over the vocabulary, in loss and gradient: it costs a
+ * product of D numbers a row, where a one-hot row costs V.
+ *
+ * Legend: R rows, D width, V vocabulary, C rows of a block.
+ */
+
+import * as tf from "@tensorflow/tfjs";
+import { withGradient } from "./_gradient.ts";
+import { gatherRows, sumRows } from "./_rows.ts";
+import { matMul } from "./ops.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** Weight `[D, V]` and, in some models, bias `[V]`. */
+export type Head = Readonly<{ weight: Tensor; bias?: Tensor }>;
+
+/** Logits of a block: 16 MB, of which a CPU's last cache holds two or three. */
+const BLOCK_LOGITS = 2 ** 22;
+
+/** More blocks make a graph larger than what they save. */
+const MOST_BLOCKS = 64;
+
+type Block = Readonly<{ start: number; rows: number }>;
+
+function blocksOf(rows: number, vocabSize: number): Block[] {
+  const fitting = Math.max(1, Math.floor(BLOCK_LOGITS / vocabSize));
+  const count = Math.min(Math.ceil(rows / fitting), MOST_BLOCKS);
+  const each = Math.ceil(rows / count);
+  return Array.from({ length: Math.ceil(rows / each) }, (_, index) => ({
+    start: index * each,
+    rows: Math.min(each, rows - index * each),
+  }));
+}
+
+function rowsOf(x: Tensor, { start, rows }: Block): Tensor {
+  const [, ...rest] = x.shape;
+  return tf.slice(x, [start, ...rest.map(() => 0)], [rows, ...rest]);
+}
+
+/** `exp(logits − their maximum)` of a block, its sums `[C, 1]`, and the logarithm of the true sums. */
+function exponentials(xCD: Tensor, { weight, bias }: Head) {
+  const productCV = matMul(xCD, weight);
+  const logitsCV = bias === undefined ? productCV : tf.add(productCV, bias);
+  const largestC1 = tf.max(logitsCV, 1, true);
+  const powersCV = tf.exp(tf.sub(logitsCV, largestC1));
+  const totalC1 = tf.sum(powersCV, 1, true);
+  return { powersCV, totalC1, logTotalC1: tf.add(tf.log(totalC1), largestC1) };
+}
+
+/** Of every row, what the weights and bias of its label are: `[R, D]`, `[R]`. */
+function ofLabels({ weight, bias }: Head, labelsR: Tensor) {
+  const weightRD = gatherRows(tf.transpose(weight), labelsR);
+  if (bias === undefined) return { weightRD };
+  return { weightRD, biasR: tf.reshape(gatherRows(tf.expandDims(bias, 1), labelsR), [-1]) };
+}
+
+function lossesOf(
+  xRD: Tensor,
+  logTotalR1: Tensor,
+  labels: ReturnType<typeof ofLabels>,
+): Tensor {
+  const productR = tf.sum(tf.mul(xRD, labels.weightRD), 1);
+  const logitR = labels.biasR === undefined ? productR : tf.add(productR, labels.biasR);
+  return tf.sub(tf.squeeze(logTotalR1, [1]), logitR);
+}
+
+/** The gradients of Σ_r weight_r · loss_r, block by block. */
+class GradientSums {
+  readonly #inputs: Tensor[] = [];
+  readonly #weights: Tensor[] = [];
+  readonly #biases: Tensor[] = [];
+
+  constructor(readonly head: Head) {}
+
+  /** @param softmaxCV Of a block, times the weights of its rows. */
+  add(xCD: Tensor, softmaxCV: Tensor): void {
+    this.#inputs.push(matMul(softmaxCV, this.head.weight, false, true));
+    this.#weights.push(matMul(xCD, softmaxCV, true, false));
+    if (this.head.bias !== undefined) this.#biases.push(tf.sum(softmaxCV, 0));
+  }
+
+  /** In the order of x, weight, bias. */
+  finish(xRD: Tensor, labelsR: Tensor, labelWeightRD: Tensor, rowWeightR: Tensor): Tensor[] {
+    const vocabSize = this.head.weight.shape[1]!;
+    const rowWeightR1 = tf.expandDims(rowWeightR, 1);
+    const labelsVD = sumRows(tf.mul(xRD, rowWeightR1), labelsR, vocabSize);
+    const gradients = [
+      tf.sub(tf.concat(this.#inputs, 0), tf.mul(labelWeightRD, rowWeightR1)),
+      tf.sub(tf.addN(this.#weights), tf.transpose(labelsVD)),
+    ];
+    if (this.head.bias === undefined) return gradients;
+    const labelsV = tf.reshape(sumRows(rowWeightR1, labelsR, vocabSize), [-1]);
+    return [...gradients, tf.sub(tf.addN(this.#biases), labelsV)];
+  }
+}
+
+function headOf([weight, bias]: readonly Tensor[]): Head {
+  return bias === undefined ? { weight: weight! } : { weight: weight!, bias };
+}
+
+function inputsOf(xRD: Tensor, { weight, bias }: Head): Tensor[] {
+  return bias === undefined ? [xRD, weight] : [xRD, weight, bias];
+}
+
+/**
+ * Cross-entropy of every row, in nats: x `[R, D]`, labels int32 `[R]` → `[R]`. Nothing as large as
+ * the logits is kept for the gradient, which computes them once more.
+ */
+export function linearCrossEntropy(xRD: Tensor, head: Head, labelsR: Tensor): Tensor {
+  const blocks = blocksOf(xRD.shape[0]!, head.weight.shape[1]!);
+  return withGradient(
+    ([x, ...parts], save) => {
+      const here = headOf(parts);
+      const totals = blocks.map((block) => exponentials(rowsOf(x!, block), here).logTotalC1);
+      save([x!, labelsR, ...parts]);
+      return lossesOf(x!, tf.concat(totals, 0), ofLabels(here, labelsR));
+    },
+    (dyR, [x, labels, ...parts]) => {
+      const here = headOf(parts);
+      const sums = new GradientSums(here);
+      for (const block of blocks) {
+        const xCD = rowsOf(x!, block);
+        const { powersCV, totalC1 } = exponentials(xCD, here);
+        const weightC1 = tf.expandDims(rowsOf(dyR, block), 1);
+        sums.add(xCD, tf.mul(powersCV, tf.div(weightC1, totalC1)));
+      }
+      return sums.finish(x!, labels!, ofLabels(here, labels!).weightRD, dyR);
+    },
+    inputsOf(xRD, head),
+  );
+}
+
+/**
+ * `Σ_r weight_r · loss_r`, a scalar, for weights `[R]` that no gradient flows to: what
+ * {@linkcode linearCrossEntropy} gives, with logits computed once, since the gradient of the sum is
+ * known up to a factor as soon as they are.
+ */
+export function weightedLinearCrossEntropy(
+  xRD: Tensor,
+  head: Head,
+  labelsR: Tensor,
+  weightsR: Tensor,
+): Tensor {
+  const blocks = blocksOf(xRD.shape[0]!, head.weight.shape[1]!);
+  return withGradient(
+    ([x, ...parts], save) => {
+      const here = headOf(parts);
+      const sums = new GradientSums(here);
+      const totals = blocks.map((block) => {
+        const xCD = rowsOf(x!, block);
+        const { powersCV, totalC1, logTotalC1 } = exponentials(xCD, here);
+        const weightC1 = tf.expandDims(rowsOf(weightsR, block), 1);
+        sums.add(xCD, tf.mul(powersCV, tf.div(weightC1, totalC1)));
+        return logTotalC1;
+      });
+      const labels = ofLabels(here, labelsR);
+      save(sums.finish(x!, labelsR, labels.weightRD, weightsR));
+      return tf.sum(tf.mul(lossesOf(x!, tf.concat(totals, 0), labels), weightsR));
+    },
+    (dy, gradients) => gradients.map((gradient) => tf.mul(gradient, dy)),
+    inputsOf(xRD, head),
+  );
+}
