@@ -7,17 +7,39 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** Median milliseconds of `count` calls; `prepare` runs before each and is not timed. */
-export function medianMilliseconds<T>(
+/** A median with what it is the median of. */
+export type Spread = Readonly<{ median: number; min: number; max: number }>;
+
+export function spreadOf(values: readonly number[]): Spread {
+  return { median: median(values), min: Math.min(...values), max: Math.max(...values) };
+}
+
+/** `1.31 (1.28–1.40)` */
+export function formatSpread({ median, min, max }: Spread, digits = 2): string {
+  return `${median.toFixed(digits)} (${min.toFixed(digits)}–${max.toFixed(digits)})`;
+}
+
+/** Milliseconds of each of `count` calls; `prepare` runs before each and is not timed. */
+export function millisecondsOf<T>(
   count: number,
   prepare: () => T,
   run: (prepared: T) => void,
-): number {
-  const times = Array.from({ length: count }, () => {
+): number[] {
+  return Array.from({ length: count }, () => {
     const prepared = prepare();
     const start = performance.now();
     run(prepared);
     return performance.now() - start;
   });
-  return median(times);
+}
+
+/** The most memory that this process has held, bytes; null where there is no /proc. */
+export function peakBytes(): number | null {
+  try {
+    const [, kilobytes] = /^VmHWM:\s*(\d+)/m.exec(Deno.readTextFileSync("/proc/self/status"))!;
+    return 1024 * Number(kilobytes);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
 }

@@ -2,44 +2,57 @@
 
 import { loadCorpus } from "../../lib/text/mod.ts";
 import { formatTokenizer, parseTokenizer, trainTokenizer } from "../../lib/tokenizer/mod.ts";
-import { medianMilliseconds } from "./_measure.ts";
+import { median, millisecondsOf } from "./_measure.ts";
+import { type Request, type Result, runProgram } from "./_program.ts";
 
-const corpus = await loadCorpus("sotu");
-const texts = corpus.train.map(({ text }) => text);
-const tokenizer = trainTokenizer(texts, { vocabSize: 4096 });
-const file = formatTokenizer(tokenizer);
-const everything = [...corpus.train, ...corpus.heldOut].map(({ text }) => text);
-const encoded = everything.map(tokenizer.encode);
-const megabytes = new TextEncoder().encode(everything.join("")).length / 1e6;
+const VOCABULARY = 4096;
 
-const rows: [what: string, milliseconds: number][] = [
-  [
-    "train 4,096 entries",
-    medianMilliseconds(3, () => {}, () => trainTokenizer(texts, { vocabSize: 4096 })),
-  ],
-  [
-    "encode, new tokenizer",
-    medianMilliseconds(5, () => parseTokenizer(file), (fresh) => {
-      for (const text of everything) fresh.encode(text);
-    }),
-  ],
-  [
-    "encode, words seen before",
-    medianMilliseconds(5, () => {}, () => {
-      for (const text of everything) tokenizer.encode(text);
-    }),
-  ],
-  [
-    "decode",
-    medianMilliseconds(5, () => {}, () => {
-      for (const ids of encoded) tokenizer.decode(ids);
-    }),
-  ],
-];
-console.log(`built-in corpus, ${megabytes.toFixed(1)} MB`);
-for (const [what, milliseconds] of rows) {
-  const rate = (1000 * megabytes / milliseconds).toFixed(1);
-  console.log(
-    `${what.padEnd(28)}${milliseconds.toFixed(0).padStart(6)} ms ${rate.padStart(7)} MB/s`,
-  );
+async function measure({ rounds }: Request): Promise<Result[]> {
+  const corpus = await loadCorpus("sotu");
+  const texts = corpus.train.map(({ text }) => text);
+  const tokenizer = trainTokenizer(texts, { vocabSize: VOCABULARY });
+  const file = formatTokenizer(tokenizer);
+  const everything = [...corpus.train, ...corpus.heldOut].map(({ text }) => text);
+  const encoded = everything.map(tokenizer.encode);
+  const bytesOf = (all: readonly string[]) => new TextEncoder().encode(all.join("")).length;
+  const bytes = bytesOf(everything);
+  const rows: [what: string, bytes: number, milliseconds: number[]][] = [
+    [
+      `train ${VOCABULARY} entries`,
+      bytesOf(texts),
+      millisecondsOf(rounds, () => {}, () => trainTokenizer(texts, { vocabSize: VOCABULARY })),
+    ],
+    [
+      "encode, new tokenizer",
+      bytes,
+      millisecondsOf(rounds, () => parseTokenizer(file), (fresh) => {
+        for (const text of everything) fresh.encode(text);
+      }),
+    ],
+    [
+      "encode, words seen before",
+      bytes,
+      millisecondsOf(rounds, () => {}, () => {
+        for (const text of everything) tokenizer.encode(text);
+      }),
+    ],
+    [
+      "decode",
+      bytes,
+      millisecondsOf(rounds, () => {}, () => {
+        for (const ids of encoded) tokenizer.decode(ids);
+      }),
+    ],
+  ];
+  return rows.map(([what, bytes, ms]) => {
+    const megabytesPerSecond = bytes / median(ms) / 1000;
+    console.log(
+      `${what.padEnd(28)}${median(ms).toFixed(0).padStart(6)} ms ${
+        megabytesPerSecond.toFixed(1).padStart(7)
+      } MB/s`,
+    );
+    return { bench: "tokenizer", case: what, bytes, ms, megabytesPerSecond };
+  });
 }
+
+await runProgram(measure);

@@ -1,121 +1,113 @@
 /**
- * One training step (forward, backward, clipping, AdamW) here and in eager PyTorch, same shapes,
- * interleaved in one run: read the ratios, since machines differ and are shared.
- * `deno task bench training -- --python PATH` names a Python that has torch; without one PyTorch is
- * skipped and said so. PyTorch's side is the oracle of tests/reference, attention with a mask.
+ * Training steps (forward, backward, clipping, AdamW) here and in PyTorch and JAX: the same model
+ * from the same weights on the same batches, losses compared step by step.
  */
 
-import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
-import { disposeTree, initEngine } from "../../lib/engine/mod.ts";
-import { backboneConfig, initModel, type ModelConfig } from "../../lib/models/mod.ts";
-import { createRandom } from "../../lib/random.ts";
+import { initEngine } from "../../lib/engine/mod.ts";
+import { parameterCount } from "../../lib/models/mod.ts";
 import {
-  ADAMW_DEFAULTS,
-  batchTensors,
-  compileTrainStep,
-  initTrainState,
-  stepScalars,
-  type Trainable,
-  type TrainState,
-} from "../../lib/train/mod.ts";
-import { median } from "./_measure.ts";
+  type Case,
+  caseName,
+  FAMILIES,
+  KINDS,
+  modelOf,
+  selectCases,
+  SIZES,
+  trainingFlops,
+} from "./_cases.ts";
+import { formatSpread } from "./_measure.ts";
+import {
+  contestantsOf,
+  factsOf,
+  type Request,
+  type Result,
+  runProgram,
+  startEstimate,
+} from "./_program.ts";
+import { type Outcome, race } from "./_race.ts";
 
-type Size = Readonly<
-  { width: number; layers: number; context: number; batch: number; vocab: number }
->;
-
-const SIZES: readonly Size[] = [
-  { width: 64, layers: 3, context: 64, batch: 64, vocab: 512 },
-  { width: 128, layers: 4, context: 128, batch: 32, vocab: 4096 },
-];
-const HEADS = 4;
-const NUMBERS = 8;
-const WARM_UP = 3;
-const STEPS = 8;
-const REPETITIONS = 3;
-
-const { values: { python } } = parseArgs({ options: { python: { type: "string" } } });
-const script = fileURLToPath(new URL("../reference/training_step.py", import.meta.url));
-
-function configOf(family: "mixer" | "transformer", augmented: boolean, size: Size): ModelConfig {
-  const shared = { vocabSize: size.vocab, layerCount: size.layers, headCount: HEADS };
-  const backbone = (width: number, contextLength: number) =>
-    backboneConfig(family, { ...shared, width, contextLength });
-  if (!augmented) return { kind: "causal", backbone: backbone(size.width, size.context) };
-  return {
-    kind: "augmented",
-    memory: "embedding",
-    embeddingSize: NUMBERS,
-    encoder: backbone(size.width / 2, size.context),
-    decoder: backbone(size.width, size.context + 1),
-  };
-}
-
-/** A function that makes some training steps and gives the milliseconds of each. */
-function ourStep(config: ModelConfig, { batch, context, vocab }: Size): () => number[] {
-  const step = compileTrainStep(config, { padId: null }, ADAMW_DEFAULTS, "xla");
-  let state: TrainState<Trainable> = initTrainState(initModel(config, createRandom(1)));
-  const random = createRandom(2);
-  const ids = Int32Array.from(
-    { length: batch * context },
-    () => 2 + Math.floor(random.uniform() * (vocab - 2)),
-  );
-  const batchOfIds = batchTensors({ ids }, context);
-  let updates = 0;
-  return () =>
-    Array.from({ length: WARM_UP + STEPS }, () => {
-      const start = performance.now();
-      const scalars = stepScalars(1e-3, updates++);
-      const result = step(state, {}, scalars, batchOfIds);
-      result.loss.dataSync();
-      disposeTree([scalars, result.loss, result.gradientNorm]);
-      disposeTree(state);
-      state = result.state;
-      return performance.now() - start;
-    }).slice(WARM_UP);
-}
-
-function torchStep(config: ModelConfig, { batch }: Size): number[] {
-  const args = [script, JSON.stringify(config), `${batch}`, `${WARM_UP + STEPS}`];
-  const { stdout, success } = new Deno.Command(python!, { args, stderr: "inherit" }).outputSync();
-  if (!success) throw new Error(`${python} could not run ${script}`);
-  return (JSON.parse(new TextDecoder().decode(stdout)) as number[]).slice(WARM_UP);
-}
-
-await initEngine();
-if (python === undefined) {
-  console.log("PyTorch is skipped: name a Python that has torch, --python PATH");
-}
-console.log(
-  "model                 d  layers  context  batch  vocab     ms  tokens/s  PyTorch ms  ratio",
+const CASES: readonly Case[] = SIZES.flatMap((size) =>
+  FAMILIES.flatMap((family) => KINDS.map((kind) => ({ family, kind, size })))
 );
-for (const size of SIZES) {
-  for (const family of ["mixer", "transformer"] as const) {
-    for (const augmented of [false, true]) {
-      const config = configOf(family, augmented, size);
-      const run = ourStep(config, size);
-      run(); // compiles
-      const ours: number[] = [], theirs: number[] = [];
-      for (let repetition = 0; repetition < REPETITIONS; repetition++) {
-        ours.push(median(run()));
-        if (python !== undefined) theirs.push(median(torchStep(config, size)));
-      }
-      const ms = median(ours);
-      const rate = (1000 * size.batch * size.context / ms).toFixed(0);
-      const ratios = theirs.map((other, repetition) => other / ours[repetition]!);
-      const peer = theirs.length === 0
-        ? "–".padStart(12)
-        : `${median(theirs).toFixed(0).padStart(12)}  ${median(ratios).toFixed(2)} (${
-          Math.min(...ratios).toFixed(2)
-        } to ${Math.max(...ratios).toFixed(2)})`;
-      const numbers = [size.width, size.layers, size.context, size.batch, size.vocab];
-      const columns = [3, 8, 9, 7, 7].map((width, index) => `${numbers[index]}`.padStart(width));
-      console.log(
-        `${`${family} ${augmented ? "EEM" : "CLM"}`.padEnd(20)}${columns.join("")}${
-          ms.toFixed(0).padStart(7)
-        }${rate.padStart(10)}${peer}`,
-      );
-    }
-  }
+
+/** Counted steps in a turn: fewer, the longer one takes. */
+function stepsOf({ size: { width } }: Case): number {
+  return width <= 128 ? 8 : width <= 256 ? 4 : 2;
 }
+
+async function measure(request: Request): Promise<Result[]> {
+  const { threads, rounds } = request;
+  const facts = factsOf(request);
+  const contestants = contestantsOf(request, facts);
+  const cases = selectCases(CASES, request.words);
+  const workOf = (one: Case) =>
+    trainingFlops(modelOf(one), one.size.batch) *
+    contestants.length * (2 + rounds * (1 + (request.steps ?? stepsOf(one))));
+  const work = cases.map(workOf);
+  const total = work.reduce((sum, one) => sum + one, 0);
+  const tell = startEstimate(total);
+  await initEngine({ threads, log: () => {} });
+  const results: Result[] = [];
+  let done = 0;
+  for (const [index, one] of cases.entries()) {
+    const model = modelOf(one);
+    const { batch } = one.size;
+    const name = caseName(one);
+    const steps = request.steps ?? stepsOf(one);
+    const turns = contestants.length * (rounds + 1);
+    let turn = 0;
+    const outcome = await race(
+      contestants,
+      { task: "training", model, batch, threads, rounds, steps },
+      (what) =>
+        tell(`${index + 1}/${cases.length} ${name}: ${what}`, done + work[index]! * turn++ / turns),
+    );
+    done += work[index]!;
+    const flopsPerStep = trainingFlops(model, batch);
+    const result = {
+      bench: "training",
+      case: name,
+      sizes: one.size,
+      parameters: parameterCount(model),
+      flopsPerStep,
+      ...outcome,
+      contestants: outcome.contestants.map((measured) => ({
+        ...measured,
+        shareOfPeak: flopsPerStep / measured.medianMs / 1e6 / facts.matmulPeak.gflops,
+      })),
+    };
+    print(result);
+    results.push(result);
+  }
+  return results;
+}
+
+type Measured = Outcome["contestants"][number] & Readonly<{ shareOfPeak: number }>;
+
+function print(
+  { case: name, sizes, contestants, largestLossDifference }:
+    & Result
+    & Readonly<{ sizes: object; contestants: readonly Measured[]; largestLossDifference: number }>,
+): void {
+  const numbers = Object.entries(sizes).map(([key, value]) => `${key} ${value}`).join(", ");
+  console.log(`${name}: ${numbers}`);
+  console.log(
+    "                    ms/step  tokens/s  of peak  times ours        compile  start-up   memory",
+  );
+  for (const one of contestants) {
+    const columns = [
+      one.name.padEnd(18),
+      one.medianMs.toFixed(0).padStart(9),
+      one.tokensPerSecond.toFixed(0).padStart(10),
+      `${(100 * one.shareOfPeak).toFixed(0)} %`.padStart(9),
+      `  ${formatSpread(one.ratio)}`.padEnd(20),
+      `${(one.compileMs / 1000).toFixed(1)} s`.padStart(7),
+      `${(one.startMs / 1000).toFixed(1)} s`.padStart(10),
+      (one.peakBytes === null ? "–" : `${(one.peakBytes / 1e6).toFixed(0)} MB`).padStart(9),
+    ];
+    console.log(columns.join(""));
+  }
+  console.log(`largest difference of losses: ${(100 * largestLossDifference).toPrecision(2)} %`);
+}
+
+await runProgram(measure);
