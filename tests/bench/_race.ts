@@ -36,6 +36,8 @@ export type Race = Readonly<{
   rounds: number;
   /** Counted steps in a turn. */
   steps: number;
+  /** For weights and batches; whoever made it removes it. */
+  folder: string;
 }>;
 
 /** What is kept of a contestant: every counted step of every round, and what follows from them. */
@@ -71,10 +73,9 @@ export async function race(
   plan: Race,
   onTurn: (what: string) => void,
 ): Promise<Outcome> {
-  const folder = await Deno.makeTempDir({ prefix: "kyl-bench-" });
   const running: Running[] = [];
   try {
-    const work = await prepareWork(plan, folder);
+    const work = await prepareWork(plan);
     for (const contestant of contestants) {
       onTurn(`${contestant.name}, first step`);
       running.push(await startContestant(contestant, work));
@@ -114,15 +115,11 @@ export async function race(
     };
   } finally {
     killContestants();
-    await Deno.remove(folder, { recursive: true });
   }
 }
 
 /** Weights as this library starts them, and ids as skewed as those of text, without pads. */
-async function prepareWork(
-  { task, model, batch, threads }: Race,
-  folder: string,
-): Promise<Work> {
+async function prepareWork({ task, model, batch, threads, folder }: Race): Promise<Work> {
   const params = initModel(model, createRandom(1));
   const weights = join(folder, "weights.safetensors");
   const tensors = await storeTree(params);

@@ -3,6 +3,7 @@
  * from the same weights on the same batches, losses compared step by step.
  */
 
+import { dirname } from "node:path";
 import { initEngine } from "../../lib/engine/mod.ts";
 import { parameterCount } from "../../lib/models/mod.ts";
 import {
@@ -58,7 +59,7 @@ async function measure(request: Request): Promise<Result[]> {
     let turn = 0;
     const outcome = await race(
       contestants,
-      { task: "training", model, batch, threads, rounds, steps },
+      { task: "training", model, batch, threads, rounds, steps, folder: dirname(request.part) },
       (what) =>
         tell(`${index + 1}/${cases.length} ${name}: ${what}`, done + work[index]! * turn++ / turns),
     );
