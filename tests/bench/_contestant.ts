@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Compiler } from "../../lib/engine/mod.ts";
+import type { BackendName, Compiler } from "../../lib/engine/mod.ts";
 import { UserError } from "../../lib/errors.ts";
 import type { ModelConfig } from "../../lib/models/mod.ts";
 import { linesOf } from "./_lines.ts";
@@ -22,12 +22,15 @@ export type Work = Readonly<{
   batches: string;
   learningRate: number;
   threads: number;
+  /** Of uniform noise on the embedding in training; none by default. */
+  noiseWidth?: number | undefined;
 }>;
 
-export type Contestant = Readonly<{
+/** `W` is what it is given as JSON. */
+export type Contestant<W = Work> = Readonly<{
   name: string;
   command: string;
-  args: (work: Work) => readonly string[];
+  args: (work: W) => readonly string[];
   env: (threads: number) => Readonly<Record<string, string>>;
 }>;
 
@@ -46,18 +49,23 @@ export type Running = Readonly<{
 }>;
 
 const here = fileURLToPath(new URL(".", import.meta.url));
-const script = (name: string) => join(here, "..", "reference", name);
+/** A program of tests/reference. */
+export const script = (name: string) => join(here, "..", "reference", name);
 
-/** This library; by default with the compiler that it picks itself. */
-export function ours(compiler?: Compiler): Contestant {
+/** This library; by default on the backend and with the compiler that it picks itself. */
+export function ours(
+  { name = "ours", compiler, backend }: Readonly<
+    { name?: string; compiler?: Compiler | undefined; backend?: BackendName }
+  > = {},
+): Contestant {
   return {
-    name: compiler === undefined ? "ours" : `ours, ${compiler}`,
+    name,
     command: Deno.execPath(),
     args: (work) => [
       "run",
       "--allow-all", // less does not read /proc, where the peak of memory stands
       join(here, "_ours.ts"),
-      JSON.stringify({ ...work, compiler }),
+      JSON.stringify({ ...work, compiler, backend }),
     ],
     env: (threads) => ({ TF_NUM_INTRAOP_THREADS: `${threads}` }),
   };
@@ -109,7 +117,10 @@ export function killContestants(): void {
  *
  * @throws UserError with the last of what it said when it ends before its time.
  */
-export async function startContestant(contestant: Contestant, work: Work): Promise<Running> {
+export async function startContestant<W extends Readonly<{ threads: number }>>(
+  contestant: Contestant<W>,
+  work: W,
+): Promise<Running> {
   const { name, command } = contestant;
   const start = performance.now();
   const child = new Deno.Command(command, {

@@ -5,48 +5,26 @@
 
 import os from "node:os";
 import { fileURLToPath } from "node:url";
-import { disposeTree, initEngine, matMul, tensor } from "../../lib/engine/mod.ts";
+import { initEngine } from "../../lib/engine/mod.ts";
 import { UserError } from "../../lib/errors.ts";
-import { gitCommit } from "../../lib/experiments/mod.ts";
-import { createRandom } from "../../lib/random.ts";
+import {
+  type BenchFacts,
+  type BenchMachine,
+  gitCommit,
+  type MatmulRates,
+} from "../../lib/experiments/mod.ts";
+import { matmulGigaflops } from "../../lib/measure/mod.ts";
 import { PACKAGES } from "./_contestant.ts";
 import { type Request, runProgram } from "./_program.ts";
 
-export type Machine = Readonly<{
-  cpu: string;
-  logicalCores: number;
-  memoryBytes: number;
-  os: string;
-  kernel: string;
-  deno: string;
-  tensorflow: string | null;
-  backend: string;
-  /** Versions by package, of those that are installed. */
-  peers: Readonly<Record<string, string>>;
-  threads: number;
-  /** ISO 8601, UTC. */
-  date: string;
-  commit: string;
-  dirty: boolean;
-}>;
-
-/** GFLOP/s of square float32 products, by library and then by their size. */
-export type MatmulRates = Readonly<Record<string, Readonly<Record<string, number>>>>;
-
-export type Facts = Readonly<{
-  machine: Machine;
-  matmulPeak: Readonly<{ gflops: number; by: string; rates: MatmulRates }>;
-}>;
-
 const SIZES = [1024, 2048];
-const REPETITIONS = 10;
 
-async function findFacts(request: Request): Promise<Facts> {
+async function findFacts(request: Request): Promise<BenchFacts> {
   const { threads } = request;
   const engine = await initEngine({ threads });
   const peers = installedPeers(request);
   const commit = await gitCommit();
-  const machine: Machine = {
+  const machine: BenchMachine = {
     cpu: os.cpus()[0]?.model.trim() ?? "unknown",
     logicalCores: navigator.hardwareConcurrency,
     memoryBytes: os.totalmem(),
@@ -62,7 +40,7 @@ async function findFacts(request: Request): Promise<Facts> {
     dirty: commit.endsWith("-dirty"),
   };
   const rates: MatmulRates = {
-    [engine.backend]: Object.fromEntries(SIZES.map((size) => [`${size}`, gigaflops(size)])),
+    [engine.backend]: Object.fromEntries(SIZES.map((size) => [`${size}`, matmulGigaflops(size)])),
     ...("torch" in peers ? { torch: torchRates(request) } : {}),
   };
   const best = Object.entries(rates)
@@ -77,27 +55,10 @@ async function findFacts(request: Request): Promise<Facts> {
   return { machine, matmulPeak: { ...best, rates } };
 }
 
-/** The best of some products of `[size, size]` with `[size, size]`. */
-function gigaflops(size: number): number {
-  const random = createRandom(size);
-  const draw = () => tensor(random.uniforms(size * size, 0, 1), [size, size]);
-  const [a, b] = [draw(), draw()];
-  const times = Array.from({ length: REPETITIONS }, () => {
-    const start = performance.now();
-    const product = matMul(a, b);
-    product.dataSync();
-    const milliseconds = performance.now() - start;
-    product.dispose();
-    return milliseconds;
-  });
-  disposeTree([a, b]);
-  return 2 * size ** 3 / Math.min(...times) / 1e6;
-}
-
 /** Versions of the peers' packages; says which of those that are asked for are not there. */
 function installedPeers({ python, peers }: Request): Readonly<Record<string, string>> {
-  const wanted = [...new Set(peers.map((one) => PACKAGES[one]))];
-  if (wanted.length === 0) return {};
+  if (peers.length === 0) return {};
+  const wanted = [...new Set([...peers.map((one) => PACKAGES[one]), "tokenizers"])];
   const found = python === null ? {} : JSON.parse(
     runPython(python, [
       "-c",

@@ -1,72 +1,13 @@
 /** This library as a contestant, see _contestant.ts: `_ours.ts WORK`, compiler included. */
 
-import { type Compiler, disposeTree, initEngine, type Tensor } from "../../lib/engine/mod.ts";
+import { type BackendName, type Compiler, disposeTree, initEngine } from "../../lib/engine/mod.ts";
+import { timedEvaluator, timedTrainer } from "../../lib/measure/mod.ts";
 import { initModel, type Model, sampleLength } from "../../lib/models/mod.ts";
 import { createRandom } from "../../lib/random.ts";
-import {
-  ADAMW_DEFAULTS,
-  batchTensors,
-  compilePrograms,
-  compileTrainStep,
-  initTrainState,
-  parseSafetensors,
-  restoreTree,
-  stepScalars,
-  type Trainable,
-  type TrainState,
-  windowLosses,
-} from "../../lib/train/mod.ts";
+import { parseSafetensors, restoreTree } from "../../lib/train/mod.ts";
 import type { Work } from "./_contestant.ts";
 import { linesOf } from "./_lines.ts";
 import { peakBytes } from "./_measure.ts";
-
-/** So long a run that compiling for seconds pays, as in a training of any length. */
-const SCHEDULE = { peakRate: 1, warmupSteps: 0, steps: 1e6 };
-
-type Step = (ids: Int32Array<ArrayBuffer>) => Promise<number>;
-
-function trainer({ model: config, compiler, learningRate }: OurWork, params: Model): Step {
-  const step = compiler === undefined
-    ? programs(config).step
-    : compileTrainStep(config, { padId: null }, ADAMW_DEFAULTS, compiler);
-  let state: TrainState<Trainable> = initTrainState(params);
-  let updates = 0;
-  return async (ids) => {
-    const scalars = stepScalars(learningRate, updates++);
-    const batch = batchTensors({ ids }, sampleLength(config));
-    const result = step(state, {}, scalars, batch);
-    const loss = await numberOf(result.loss);
-    disposeTree([scalars, batch, result.loss, result.gradientNorm]);
-    disposeTree(state);
-    state = result.state;
-    return loss;
-  };
-}
-
-function evaluator({ model: config, batch }: OurWork, params: Model): Step {
-  const { evaluator } = programs(config);
-  const contextLength = sampleLength(config);
-  return async (ids) => {
-    let sum = 0, count = 0;
-    const windows = { contextLength, count: batch, ids };
-    for await (const losses of windowLosses(evaluator, params, windows, batch)) {
-      for (const loss of losses) {
-        sum += loss!;
-        count++;
-      }
-    }
-    return sum / count;
-  };
-}
-
-function programs(model: OurWork["model"]) {
-  const training = { model, optimizer: ADAMW_DEFAULTS, schedule: SCHEDULE };
-  return compilePrograms(training, { padId: null });
-}
-
-async function numberOf(scalar: Tensor): Promise<number> {
-  return (await scalar.data())[0]!;
-}
 
 function load({ model, weights }: OurWork): Model {
   const { tensors } = parseSafetensors(Deno.readFileSync(weights), weights);
@@ -76,18 +17,27 @@ function load({ model, weights }: OurWork): Model {
   return params;
 }
 
-type OurWork = Work & { compiler?: Compiler };
+type OurWork = Work & { compiler?: Compiler; backend?: BackendName };
 
 function say(message: unknown): void {
   Deno.stdout.writeSync(new TextEncoder().encode(`${JSON.stringify(message)}\n`));
 }
 
 const work: OurWork = JSON.parse(Deno.args[0]!);
-const { threads } = work;
-await initEngine({ threads, log: () => {} });
+const { threads, backend, compiler, learningRate, noiseWidth } = work;
+await initEngine(
+  backend === undefined || backend === "tensorflow"
+    ? { threads, backend, log: () => {} }
+    : { backend, log: () => {} },
+);
 const all = new Int32Array(Deno.readFileSync(work.batches).buffer);
 const tokens = work.batch * sampleLength(work.model);
-const step = (work.task === "evaluation" ? evaluator : trainer)(work, load(work));
+const qat = noiseWidth === undefined
+  ? undefined
+  : { method: "noise", at: "embedding", width: noiseWidth } as const;
+const step = work.task === "evaluation"
+  ? timedEvaluator(work.model, load(work), work.batch)
+  : timedTrainer(work.model, load(work), { learningRate, compiler, qat }).step;
 let taken = 0;
 
 async function timed(): Promise<{ ms: number; loss: number }> {

@@ -3,6 +3,7 @@
 import { runCommand } from "../../lib/cli/_args.ts";
 import { formatElapsed } from "../../lib/cli/_progress.ts";
 import type { Compiler } from "../../lib/engine/mod.ts";
+import type { BenchFacts } from "../../lib/experiments/mod.ts";
 import { writeFileAtomically } from "../../lib/files.ts";
 import {
   type Contestant,
@@ -13,7 +14,6 @@ import {
   peer,
   PEERS,
 } from "./_contestant.ts";
-import type { Facts } from "./_machine.ts";
 
 /** What `deno task bench` asks a program for, as JSON in its only argument. */
 export type Request = Readonly<{
@@ -28,14 +28,11 @@ export type Request = Readonly<{
   threads: number;
   /** The compiler of this library's training step; null for the one that it picks. */
   compiler: Compiler | null;
-  /** The file with the machine's {@linkcode Facts}; null only while these are found out. */
+  /** The file with the machine's {@linkcode BenchFacts}; null only while these are found out. */
   facts: string | null;
   /** The file for what is measured, a JSON array of results. */
   part: string;
 }>;
-
-/** One thing that was measured. `bench` and `case` tell it from all others. */
-export type Result = Readonly<{ bench: string; case: string }> & Readonly<Record<string, unknown>>;
 
 /** Runs a program's measurement, writes what it gives, and ends the process. */
 export async function runProgram(
@@ -53,17 +50,21 @@ export async function runProgram(
   }, []);
 }
 
-export function factsOf({ facts }: Request): Facts {
-  return JSON.parse(Deno.readTextFileSync(facts!)) as Facts;
+export function factsOf({ facts }: Request): BenchFacts {
+  return JSON.parse(Deno.readTextFileSync(facts!)) as BenchFacts;
 }
 
 /** This library and the peers that are asked for and installed, in the order of their turns. */
-export function contestantsOf(request: Request, facts: Facts): readonly Contestant[] {
-  const { python, peers, compiler } = request;
-  const present = PEERS.filter((one) =>
+export function contestantsOf(
+  { python, peers, compiler }: Request,
+  facts: BenchFacts,
+  among: readonly Peer[] = PEERS,
+): readonly Contestant[] {
+  const present = among.filter((one) =>
     peers.includes(one) && facts.machine.peers[PACKAGES[one]] !== undefined
   );
-  return [ours(compiler ?? undefined), ...present.map((one) => peer(one, python!))];
+  const us = compiler === null ? ours() : ours({ name: `ours, ${compiler}`, compiler });
+  return [us, ...present.map((one) => peer(one, python!))];
 }
 
 /** Tells what is being measured, and for how much longer, by the work that is done of all. */

@@ -6,7 +6,9 @@
 import { join } from "node:path";
 import { disposeTree } from "../../lib/engine/mod.ts";
 import { UserError } from "../../lib/errors.ts";
-import { initModel, type ModelConfig, sampleLength, stacksOf } from "../../lib/models/mod.ts";
+import { type Racer, skewedIds } from "../../lib/experiments/mod.ts";
+import { median, ratiosToFirst } from "../../lib/measure/mod.ts";
+import { initModel, type ModelConfig, sampleLength } from "../../lib/models/mod.ts";
 import { createRandom } from "../../lib/random.ts";
 import { formatSafetensors, storeTree } from "../../lib/train/mod.ts";
 import {
@@ -16,7 +18,6 @@ import {
   startContestant,
   type Work,
 } from "./_contestant.ts";
-import { median, type Spread, spreadOf } from "./_measure.ts";
 
 /** One more relative difference than this, and what was measured is not the same. */
 export const LARGEST_LOSS_DIFFERENCE = 1e-2;
@@ -25,8 +26,6 @@ export const LARGEST_LOSS_DIFFERENCE = 1e-2;
 const BATCHES = 8;
 /** Small enough that no model of these sizes runs away, and losses stay comparable. */
 const LEARNING_RATE = 3e-4;
-/** Steps at the start of a turn that are not counted: caches are another contestant's. */
-const WARM_UP = 1;
 
 export type Race = Readonly<{
   task: Work["task"];
@@ -36,27 +35,15 @@ export type Race = Readonly<{
   rounds: number;
   /** Counted steps in a turn. */
   steps: number;
+  /** Steps ahead of them that are not counted: caches are another contestant's. */
+  warmUp: number;
+  noiseWidth?: number | undefined;
   /** For weights and batches; whoever made it removes it. */
   folder: string;
 }>;
 
 /** What is kept of a contestant: every counted step of every round, and what follows from them. */
-export type Measured = Readonly<{
-  name: string;
-  /** Milliseconds of the steps, round by round. */
-  rounds: readonly (readonly number[])[];
-  /** Of all steps, the first included. */
-  losses: readonly number[];
-  firstStepMs: number;
-  startMs: number;
-  peakBytes: number | null;
-  medianMs: number;
-  tokensPerSecond: number;
-  /** The first step less a median one. */
-  compileMs: number;
-  /** How many times the first contestant's milliseconds, round by round. */
-  ratio: Spread;
-}>;
+export type Measured = Omit<Racer, "shareOfPeak">;
 
 export type Outcome = Readonly<{
   contestants: readonly Measured[];
@@ -86,18 +73,18 @@ export async function race(
     for (let round = 0; round < plan.rounds; round++) {
       for (const [index, one] of running.entries()) {
         onTurn(`${one.name}, round ${round + 1} of ${plan.rounds}`);
-        const steps = await one.run(WARM_UP + plan.steps);
-        rounds[index]!.push(steps.ms.slice(WARM_UP));
+        const steps = await one.run(plan.warmUp + plan.steps);
+        rounds[index]!.push(steps.ms.slice(plan.warmUp));
         losses[index]!.push(...steps.losses);
       }
       largestDifference(running, losses);
     }
     const peaks: (number | null)[] = [];
     for (const one of running) peaks.push(await one.end());
+    const ratios = ratiosToFirst(rounds.map((turns) => turns.map(median)));
     return {
       contestants: running.map((one, index) => {
         const medianMs = median(rounds[index]!.flat());
-        const ratios = rounds[index]!.map((ms, round) => median(ms) / median(rounds[0]![round]!));
         return {
           name: one.name,
           rounds: rounds[index]!,
@@ -108,7 +95,7 @@ export async function race(
           medianMs,
           tokensPerSecond: 1000 * plan.batch * sampleLength(plan.model) / medianMs,
           compileMs: one.first.firstStepMs - medianMs,
-          ratio: spreadOf(ratios),
+          ratio: ratios[index]!,
         };
       }),
       largestLossDifference: largestDifference(running, losses),
@@ -119,21 +106,20 @@ export async function race(
 }
 
 /** Weights as this library starts them, and ids as skewed as those of text, without pads. */
-async function prepareWork({ task, model, batch, threads, folder }: Race): Promise<Work> {
+export async function prepareWork(
+  { task, model, batch, threads, folder, noiseWidth }:
+    & Pick<Race, "task" | "model" | "batch" | "threads" | "folder">
+    & Pick<Race, "noiseWidth">,
+): Promise<Work> {
   const params = initModel(model, createRandom(1));
   const weights = join(folder, "weights.safetensors");
   const tensors = await storeTree(params);
   disposeTree(params);
   await Deno.writeFile(weights, formatSafetensors({ tensors, metadata: {} }));
-  const random = createRandom(2);
-  const tokens = stacksOf(model)[0]!.vocabSize - 2;
-  const ids = Int32Array.from(
-    { length: BATCHES * batch * sampleLength(model) },
-    () => 2 + Math.floor(tokens * random.uniform() ** 3),
-  );
+  const ids = skewedIds(model, batch, BATCHES);
   const batches = join(folder, "batches.i32");
   await Deno.writeFile(batches, new Uint8Array(ids.buffer));
-  return { task, model, batch, weights, batches, learningRate: LEARNING_RATE, threads };
+  return { task, model, batch, weights, batches, learningRate: LEARNING_RATE, threads, noiseWidth };
 }
 
 /**

@@ -5,15 +5,17 @@
  * A Python that has torch runs the reference's procedure too (`deno task bench pad_shift`).
  */
 
-import { fileURLToPath } from "node:url";
 import { initEngine } from "../../lib/engine/mod.ts";
 import { type EstimatedModel, padShiftCost, padShiftEntropies } from "../../lib/entropy/mod.ts";
 import { type AugmentedDecoderConfig, initModel, type Model } from "../../lib/models/mod.ts";
 import { createRandom } from "../../lib/random.ts";
+import type { TimingResult } from "../../lib/experiments/mod.ts";
+import { millisecondsOf, type Turn } from "../../lib/measure/mod.ts";
 import type { WindowIds } from "../../lib/text/mod.ts";
 import { compileEvaluator, windowLosses } from "../../lib/train/mod.ts";
-import { formatSpread, median, spreadOf } from "./_measure.ts";
-import { factsOf, type Request, type Result, runProgram } from "./_program.ts";
+import { script } from "./_contestant.ts";
+import { factsOf, type Request, runProgram } from "./_program.ts";
+import { timeTurns } from "./_timed.ts";
 
 const LENGTH = 256;
 const PAD = 1;
@@ -39,8 +41,6 @@ const config: AugmentedDecoderConfig & { memory: "embedding" } = {
   encoder: stack(64, LENGTH),
   decoder: stack(64, LENGTH + 1),
 };
-
-const script = fileURLToPath(new URL("../reference/pad_shift_seconds.py", import.meta.url));
 
 function randomWindows(): WindowIds {
   const random = createRandom(2);
@@ -77,14 +77,8 @@ async function reference(
   return sums;
 }
 
-async function secondsOf(run: () => Promise<unknown>): Promise<number> {
-  const start = performance.now();
-  await run();
-  return (performance.now() - start) / 1000;
-}
-
 function torchSeconds(python: string, threads: number): number {
-  const args = [script, JSON.stringify(config), `${WINDOWS}`, `${BATCH}`];
+  const args = [script("pad_shift_seconds.py"), JSON.stringify(config), `${WINDOWS}`, `${BATCH}`];
   const { stdout, success } = new Deno.Command(python, {
     args,
     env: { OMP_NUM_THREADS: `${threads}` },
@@ -94,7 +88,7 @@ function torchSeconds(python: string, threads: number): number {
   return JSON.parse(new TextDecoder().decode(stdout)) as number;
 }
 
-type Procedure = Readonly<{ name: string; multiplyAdds: number; seconds: () => Promise<number> }>;
+type Procedure = Turn & Readonly<{ multiplyAdds: number }>;
 
 function procedures(python: string | null, threads: number): readonly Procedure[] {
   const params: Model = initModel(config, createRandom(1));
@@ -104,7 +98,7 @@ function procedures(python: string | null, threads: number): readonly Procedure[
   const ours = (name: string, multiplyAdds: number, run: () => Promise<unknown>): Procedure => ({
     name,
     multiplyAdds,
-    seconds: () => secondsOf(run),
+    run: () => millisecondsOf(run),
   });
   const form = (form: "plain" | "fast") => () =>
     padShiftEntropies(model, windows, { form, batchSize: BATCH });
@@ -115,14 +109,14 @@ function procedures(python: string | null, threads: number): readonly Procedure[
     ...(python === null ? [] : [{
       name: "reference, PyTorch",
       multiplyAdds: cost.reference,
-      seconds: () => Promise.resolve(torchSeconds(python, threads)),
+      run: () => Promise.resolve(1000 * torchSeconds(python, threads)),
     }]),
   ];
 }
 
-async function measure(request: Request): Promise<Result[]> {
+async function measure(request: Request): Promise<TimingResult[]> {
   const { threads, rounds, python } = request;
-  const hasTorch = request.peers.includes("torch") && "torch" in factsOf(request).machine.peers;
+  const hasTorch = "torch" in factsOf(request).machine.peers;
   await initEngine({ threads, log: () => {} });
   const all = procedures(hasTorch ? python : null, threads);
   const { encoder, decoder } = config;
@@ -130,31 +124,15 @@ async function measure(request: Request): Promise<Result[]> {
     `transformer EEM, N = ${LENGTH}, ${encoder.width} → ${decoder.width} wide, ` +
       `${decoder.layerCount} layers, V = ${VOCABULARY}; ${WINDOWS} windows, batches of ${BATCH}`,
   );
-  await all[0]!.seconds(); // the engine's first calls are slower
-  const seconds = all.map((): number[] => []);
-  for (let round = 0; round < rounds; round++) {
-    for (const [index, { seconds: measured }] of all.entries()) {
-      seconds[index]!.push(await measured() / WINDOWS);
-    }
-  }
-  console.log("procedure             s/window   times the fast form's   counted");
-  const contestants = all.map(({ name, multiplyAdds }, index) => {
-    const rounds = seconds[index]!;
-    const ratio = spreadOf(rounds.map((one, round) => one / seconds[0]![round]!));
-    const counted = multiplyAdds / all[0]!.multiplyAdds;
-    console.log(
-      `${name.padEnd(20)}${median(rounds).toFixed(3).padStart(10)}${
-        formatSpread(ratio).padStart(24)
-      }${counted.toFixed(2).padStart(10)}`,
-    );
-    return { name, secondsPerWindow: rounds, ratio, counted };
+  await all[0]!.run(); // the engine's first calls are slower
+  const about = { bench: "pad-shift", case: `transformer EEM, N = ${LENGTH}`, rounds };
+  const result = await timeTurns({ ...about, amount: WINDOWS, unit: "window" }, all);
+  const contestants = result.contestants.map((one, index) => {
+    const counted = all[index]!.multiplyAdds / all[0]!.multiplyAdds;
+    console.log(`${one.name}: ${counted.toFixed(2)} times the first's multiply–adds`);
+    return { ...one, counted };
   });
-  return [{
-    bench: "pad-shift",
-    case: `transformer EEM, N = ${LENGTH}`,
-    model: config,
-    contestants,
-  }];
+  return [{ ...result, contestants }];
 }
 
 await runProgram(measure);

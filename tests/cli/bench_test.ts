@@ -2,23 +2,21 @@ import assert from "node:assert/strict";
 import { UserError } from "../../lib/errors.ts";
 import type { ModelConfig } from "../../lib/models/mod.ts";
 import {
-  type Case,
-  caseName,
-  FAMILIES,
-  forwardFlops,
-  KINDS,
-  modelOf,
-  selectCases,
-  SIZES,
-  trainingFlops,
-} from "../bench/_cases.ts";
+  SPEED_FAMILIES,
+  SPEED_KINDS,
+  SPEED_SIZES,
+  type SpeedCase,
+  speedCaseName,
+  speedModel,
+} from "../../lib/experiments/mod.ts";
+import { forwardFlops, trainingFlops } from "../../lib/measure/mod.ts";
+import { selectCases } from "../bench/_cases.ts";
 import { linesOf } from "../bench/_lines.ts";
-import { spreadOf } from "../bench/_measure.ts";
 import { largestDifference } from "../bench/_race.ts";
 import { runTask } from "./_task.ts";
 
-const CASES: readonly Case[] = SIZES.flatMap((size) =>
-  FAMILIES.flatMap((family) => KINDS.map((kind) => ({ family, kind, size })))
+const CASES: readonly SpeedCase[] = SPEED_SIZES.flatMap((size) =>
+  SPEED_FAMILIES.flatMap((family) => SPEED_KINDS.map((kind) => ({ family, kind, size })))
 );
 
 Deno.test("forwardFlops() of a causal mixer are those of a count by hand", () => {
@@ -55,7 +53,7 @@ Deno.test("forwardFlops() of a transformer EEM count the way of the embedding, t
 });
 
 Deno.test("selectCases() takes words of a sort as alternatives and unknown ones as errors", () => {
-  const names = (...words: string[]) => selectCases(CASES, words).map(caseName);
+  const names = (...words: string[]) => selectCases(CASES, words).map(speedCaseName);
   assert.equal(names().length, 12);
   assert.deepEqual(names("mixer", "128"), ["mixer CLM 128", "mixer EEM 128"]);
   assert.deepEqual(names("EEM", "transformer", "128", "512"), [
@@ -70,7 +68,7 @@ Deno.test("selectCases() takes words of a sort as alternatives and unknown ones 
 });
 
 Deno.test("an EEM of the benchmarks has an encoder half as wide and a slot for its embedding", () => {
-  const config = modelOf({ family: "mixer", kind: "EEM", size: SIZES[0]! });
+  const config = speedModel({ family: "mixer", kind: "EEM", size: SPEED_SIZES[0]! });
   assert.ok(config.kind === "augmented" && config.memory === "embedding");
   assert.deepEqual([config.encoder.width, config.decoder.width], [64, 128]);
   assert.deepEqual([config.encoder.contextLength, config.decoder.contextLength], [128, 129]);
@@ -87,10 +85,6 @@ Deno.test("largestDifference() refuses contestants that compute something else",
       return true;
     });
   }
-});
-
-Deno.test("spreadOf() is the median with its range", () => {
-  assert.deepEqual(spreadOf([3, 1, 10]), { median: 3, min: 1, max: 10 });
 });
 
 Deno.test("linesOf() joins what a pipe has cut", async () => {

@@ -9,6 +9,7 @@ each line of standard input asks for, and ends with the lines, or at {"end": tru
     learningRate     constant
     threads          how many compute
     task             "training" or "evaluation"
+    noiseWidth       of uniform noise on an EEM's embedding in training; left out for none
 """
 
 import json
@@ -51,12 +52,17 @@ def serve(work, step):
         taken += 1
         return 1000 * (time.perf_counter() - start), loss
 
-    milliseconds, loss = timed()
+    answer(timed)
+
+
+def answer(step):
+    """`step()` does one step and returns its milliseconds and its loss."""
+    milliseconds, loss = step()
     say({"ready": True, "firstStepMs": milliseconds, "firstLoss": loss})
     for line in sys.stdin:
         request = json.loads(line)
         if request.get("end"):
             say({"peakBytes": peak_bytes()})
             return
-        steps = [timed() for _ in range(request["steps"])]
+        steps = [step() for _ in range(request["steps"])]
         say({"ms": [step[0] for step in steps], "losses": [step[1] for step in steps]})
