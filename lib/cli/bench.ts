@@ -1,45 +1,141 @@
 /** `deno task bench`: the programs of tests/bench, one after the other. */
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { UserError } from "../errors.ts";
-import { type CommandSpec, parseCommand, runCommand } from "./_args.ts";
-import { listFolder } from "./_files.ts";
-import { runForeground } from "./_process.ts";
+import { writeFileAtomically } from "../files.ts";
+import { type CommandSpec, parseCommand, runCommand, UsageError } from "./_args.ts";
+import { exists, listFolder, removeIfPresent } from "./_files.ts";
+import { Interrupted, runForeground } from "./_process.ts";
+import { checkFolder } from "./_streams.ts";
 import { testPermissions } from "./test.ts";
 import { ensureSetup } from "./environment.ts";
 
 const spec = {
   name: "deno task bench",
-  summary: "Runs the benchmarks of tests/bench and prints what they measure.",
+  summary: "Measures this library beside PyTorch, JAX and others, in turns, and prints ratios.",
   positionals: [
     {
       name: "WHAT",
-      description: "only those whose file name contains one of the words",
+      description: "which benchmarks, by a word of their name, and which of their cases",
       many: true,
     },
   ],
-  options: {},
-  passThrough: "the benchmark",
-  examples: [{ command: "deno task bench tokenizer", does: "one of them" }],
+  options: {
+    peers: {
+      type: "strings",
+      choices: ["torch", "compile", "jax", "none"],
+      default: ["torch", "compile", "jax"],
+      description: "whom to compare with; compile is torch.compile",
+    },
+    python: {
+      type: "string",
+      placeholder: "PATH",
+      description: "a Python that has the peers (default: that of .venv)",
+    },
+    rounds: { type: "integer", min: 1, default: 3, description: "turns that each contestant has" },
+    steps: {
+      type: "integer",
+      min: 1,
+      description: "steps in a turn (default: by the case's size)",
+    },
+    threads: {
+      type: "integer",
+      min: 1,
+      description: "of every contestant (default: as many as there are logical cores)",
+    },
+    compiler: {
+      type: "choice",
+      choices: ["xla", "graph"],
+      description: "of this library's training step (default: as it picks itself)",
+    },
+    json: { type: "string", placeholder: "FILE", description: "write all that is measured here" },
+  },
+  examples: [
+    { command: "deno task bench training mixer 128", does: "training of two small mixers" },
+    {
+      command: "deno task bench tokenizer --peers none",
+      does: "one benchmark, this library alone",
+    },
+    {
+      command: "deno task bench --python ~/torch/bin/python --json bench.json",
+      does: "everything",
+    },
+  ],
 } as const satisfies CommandSpec;
 
 async function main(argv: readonly string[]): Promise<number> {
-  const { positionals, rest } = parseCommand(spec, argv);
+  const { options, positionals } = parseCommand(spec, argv);
+  const { peers, rounds, steps = null, compiler = null, json } = options;
+  if (peers.includes("none") && peers.length > 1) {
+    throw new UsageError(`--peers: expected none or some, found ${peers.join(",")}`);
+  }
+  const threads = options.threads ?? navigator.hardwareConcurrency;
+  if (json !== undefined) checkFolder(resolve(json), "--json");
   const { project } = await ensureSetup();
+  const python = options.python ?? (exists(project.python) ? project.python : null);
   const folder = join(project.root, "tests", "bench");
-  const all = listFolder(folder).filter((name) => name.endsWith(".ts") && !name.startsWith("_"));
-  const selected = positionals.length === 0
-    ? all
-    : all.filter((name) => positionals.some((word) => name.includes(word)));
-  if (selected.length === 0) {
-    throw new UserError(`no benchmark fits; there are: ${all.join(", ") || "none in tests/bench"}`);
+  const { programs, words } = selectPrograms(listFolder(folder), positionals);
+  await Deno.mkdir(project.cache, { recursive: true });
+  const parts = await Deno.makeTempDir({ dir: project.cache, prefix: "bench-" });
+  const partOf = (name: string) => join(parts, `${name}.json`);
+  const run = async (name: string, facts: string | null): Promise<number> => {
+    const request = {
+      words,
+      peers: peers.filter((peer) => peer !== "none"),
+      python,
+      rounds,
+      steps,
+      threads,
+      compiler,
+      facts,
+      part: partOf(name),
+    };
+    const args = ["run", ...testPermissions, join(folder, name), JSON.stringify(request)];
+    const code = await runForeground(Deno.execPath(), args, { cwd: project.root });
+    if (code === 130) throw new Interrupted("interrupted: nothing was written");
+    return code;
+  };
+  try {
+    const facts = partOf(FACTS);
+    let code = await run(FACTS, null);
+    if (code !== 0) return code;
+    for (const name of programs) {
+      console.log(`== ${name.replace(ENDING, "")}`);
+      code = Math.max(code, await run(name, facts));
+    }
+    if (json !== undefined && code === 0) {
+      const read = async (name: string) => JSON.parse(await Deno.readTextFile(partOf(name)));
+      const results = (await Promise.all(programs.map(read))).flat();
+      const document = { ...await read(FACTS), results };
+      await writeFileAtomically(resolve(json), `${JSON.stringify(document, null, 2)}\n`);
+      console.log(`written: ${json}`);
+    }
+    return code;
+  } finally {
+    removeIfPresent(parts);
   }
-  let code = 0;
-  for (const name of selected) {
-    console.log(`== ${name}`);
-    const args = ["run", ...testPermissions, join(folder, name), ...rest];
-    code = Math.max(code, await runForeground(Deno.execPath(), args, { cwd: project.root }));
+}
+
+/** The program that finds out what is measured on. */
+const FACTS = "_machine.ts";
+const ENDING = "_bench.ts";
+
+/** Words that a program's name contains choose programs, the others cases of these. */
+function selectPrograms(
+  files: readonly string[],
+  positionals: readonly string[],
+): { programs: readonly string[]; words: readonly string[] } {
+  const all = files.filter((name) => name.endsWith(ENDING));
+  const fits = (word: string) => all.filter((name) => name.replace(ENDING, "").includes(word));
+  const programs = [...new Set(positionals.flatMap(fits))];
+  const words = positionals.filter((word) => fits(word).length === 0);
+  if (programs.length > 0 || words.length === 0) {
+    return { programs: programs.length > 0 ? programs : all, words };
   }
-  return code;
+  throw new UserError(
+    `no benchmark fits "${words.join(" ")}"; there are: ${
+      all.map((name) => name.replace(ENDING, "")).join(", ")
+    }`,
+  );
 }
 
 if (import.meta.main) await runCommand(main);

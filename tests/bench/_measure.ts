@@ -1,23 +1,12 @@
-/** Timing for the benchmarks: medians, in one place. */
+/** What a contestant says of itself. */
 
-/** The median of `values`. */
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}
-
-/** Median milliseconds of `count` calls; `prepare` runs before each and is not timed. */
-export function medianMilliseconds<T>(
-  count: number,
-  prepare: () => T,
-  run: (prepared: T) => void,
-): number {
-  const times = Array.from({ length: count }, () => {
-    const prepared = prepare();
-    const start = performance.now();
-    run(prepared);
-    return performance.now() - start;
-  });
-  return median(times);
+/** The most memory that this process has held, bytes; null where there is no /proc. */
+export function peakBytes(): number | null {
+  try {
+    const [, kilobytes] = /^VmHWM:\s*(\d+)/m.exec(Deno.readTextFileSync("/proc/self/status"))!;
+    return 1024 * Number(kilobytes);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
 }

@@ -2,19 +2,20 @@
  * Seconds a window for pad-shift entropies: the reference's procedure of 2N padded evaluations in
  * this library, and the library's plain and fast forms, interleaved in one run, beside the ratios of
  * counted multiply–adds. Read the ratios, since machines differ and are shared.
- * `deno task bench pad_shift -- --python PATH` names a Python that has torch, which then runs the
- * reference's procedure too; without one PyTorch is skipped and said so.
+ * A Python that has torch runs the reference's procedure too (`deno task bench pad_shift`).
  */
 
-import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { initEngine } from "../../lib/engine/mod.ts";
 import { type EstimatedModel, padShiftCost, padShiftEntropies } from "../../lib/entropy/mod.ts";
 import { type AugmentedDecoderConfig, initModel, type Model } from "../../lib/models/mod.ts";
 import { createRandom } from "../../lib/random.ts";
+import type { TimingResult } from "../../lib/experiments/mod.ts";
+import { millisecondsOf, type Turn } from "../../lib/measure/mod.ts";
 import type { WindowIds } from "../../lib/text/mod.ts";
 import { compileEvaluator, windowLosses } from "../../lib/train/mod.ts";
-import { median } from "./_measure.ts";
+import { script } from "./_contestant.ts";
+import { factsOf, type Request, runProgram } from "./_program.ts";
+import { timeTurns } from "./_timed.ts";
 
 const LENGTH = 256;
 const PAD = 1;
@@ -22,7 +23,6 @@ const VOCABULARY = 512;
 /** As many as prefixes of about one length that a window has: the fast form's batches are full. */
 const BATCH = 32;
 const WINDOWS = 2;
-const REPETITIONS = 3;
 
 const stack = (width: number, contextLength: number) =>
   ({
@@ -41,9 +41,6 @@ const config: AugmentedDecoderConfig & { memory: "embedding" } = {
   encoder: stack(64, LENGTH),
   decoder: stack(64, LENGTH + 1),
 };
-
-const { values: { python } } = parseArgs({ options: { python: { type: "string" } } });
-const script = fileURLToPath(new URL("../reference/pad_shift_seconds.py", import.meta.url));
 
 function randomWindows(): WindowIds {
   const random = createRandom(2);
@@ -80,66 +77,62 @@ async function reference(
   return sums;
 }
 
-async function secondsOf(run: () => Promise<unknown>): Promise<number> {
-  const start = performance.now();
-  await run();
-  return (performance.now() - start) / 1000;
-}
-
-function torchSeconds(): number {
-  const args = [script, JSON.stringify(config), `${WINDOWS}`, `${BATCH}`];
-  const { stdout, success } = new Deno.Command(python!, { args, stderr: "inherit" }).outputSync();
+function torchSeconds(python: string, threads: number): number {
+  const args = [script("pad_shift_seconds.py"), JSON.stringify(config), `${WINDOWS}`, `${BATCH}`];
+  const { stdout, success } = new Deno.Command(python, {
+    args,
+    env: { OMP_NUM_THREADS: `${threads}` },
+    stderr: "inherit",
+  }).outputSync();
   if (!success) throw new Error(`${python} could not run ${script}`);
   return JSON.parse(new TextDecoder().decode(stdout)) as number;
 }
 
-await initEngine();
-if (python === undefined) {
-  console.log("PyTorch is skipped: name a Python that has torch, --python PATH");
-}
-const params: Model = initModel(config, createRandom(1));
-const model: EstimatedModel = { config, params, padId: PAD };
-const windows = randomWindows();
-const cost = padShiftCost(config);
-const run = (form: "plain" | "fast") => () =>
-  padShiftEntropies(model, windows, { form, batchSize: BATCH });
+type Procedure = Turn & Readonly<{ multiplyAdds: number }>;
 
-type Procedure = Readonly<{ name: string; multiplyAdds: number; seconds: () => Promise<number> }>;
-const procedures: readonly Procedure[] = [
-  {
-    name: "reference",
-    multiplyAdds: cost.reference,
-    seconds: () => secondsOf(() => reference(model, windows)),
-  },
-  { name: "plain", multiplyAdds: cost.plain, seconds: () => secondsOf(run("plain")) },
-  { name: "fast", multiplyAdds: cost.fast!, seconds: () => secondsOf(run("fast")) },
-  ...(python === undefined ? [] : [{
-    name: "reference, PyTorch",
-    multiplyAdds: cost.reference,
-    seconds: () => Promise.resolve(torchSeconds()),
-  }]),
-];
-
-const { encoder, decoder } = config;
-console.log(
-  `transformer EEM, N = ${LENGTH}, ${encoder.width} → ${decoder.width} wide, ` +
-    `${decoder.layerCount} layers, V = ${VOCABULARY}; ${WINDOWS} windows, batches of ${BATCH}`,
-);
-await procedures[2]!.seconds(); // the engine's first calls are slower
-const seconds = procedures.map((): number[] => []);
-for (let repetition = 0; repetition < REPETITIONS; repetition++) {
-  for (const [index, procedure] of procedures.entries()) {
-    seconds[index]!.push(await procedure.seconds() / WINDOWS);
-  }
+function procedures(python: string | null, threads: number): readonly Procedure[] {
+  const params: Model = initModel(config, createRandom(1));
+  const model: EstimatedModel = { config, params, padId: PAD };
+  const windows = randomWindows();
+  const cost = padShiftCost(config);
+  const ours = (name: string, multiplyAdds: number, run: () => Promise<unknown>): Procedure => ({
+    name,
+    multiplyAdds,
+    run: () => millisecondsOf(run),
+  });
+  const form = (form: "plain" | "fast") => () =>
+    padShiftEntropies(model, windows, { form, batchSize: BATCH });
+  return [
+    ours("fast", cost.fast!, form("fast")),
+    ours("plain", cost.plain, form("plain")),
+    ours("reference", cost.reference, () => reference(model, windows)),
+    ...(python === null ? [] : [{
+      name: "reference, PyTorch",
+      multiplyAdds: cost.reference,
+      run: () => Promise.resolve(1000 * torchSeconds(python, threads)),
+    }]),
+  ];
 }
-console.log("procedure             s/window   times the fast form's (range)   counted");
-procedures.forEach(({ name, multiplyAdds }, index) => {
-  const ratios = seconds[index]!.map((one, repetition) => one / seconds[2]![repetition]!);
-  const range = `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`;
-  const ratio = `${median(ratios).toFixed(2)} (${range})`;
+
+async function measure(request: Request): Promise<TimingResult[]> {
+  const { threads, rounds, python } = request;
+  const hasTorch = "torch" in factsOf(request).machine.peers;
+  await initEngine({ threads, log: () => {} });
+  const all = procedures(hasTorch ? python : null, threads);
+  const { encoder, decoder } = config;
   console.log(
-    `${name.padEnd(20)}${median(seconds[index]!).toFixed(3).padStart(10)}${ratio.padStart(32)}${
-      (multiplyAdds / cost.fast!).toFixed(2).padStart(10)
-    }`,
+    `transformer EEM, N = ${LENGTH}, ${encoder.width} → ${decoder.width} wide, ` +
+      `${decoder.layerCount} layers, V = ${VOCABULARY}; ${WINDOWS} windows, batches of ${BATCH}`,
   );
-});
+  await all[0]!.run(); // the engine's first calls are slower
+  const about = { bench: "pad-shift", case: `transformer EEM, N = ${LENGTH}`, rounds };
+  const result = await timeTurns({ ...about, amount: WINDOWS, unit: "window" }, all);
+  const contestants = result.contestants.map((one, index) => {
+    const counted = all[index]!.multiplyAdds / all[0]!.multiplyAdds;
+    console.log(`${one.name}: ${counted.toFixed(2)} times the first's multiply–adds`);
+    return { ...one, counted };
+  });
+  return [{ ...result, contestants }];
+}
+
+await runProgram(measure);
