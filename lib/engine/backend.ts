@@ -67,6 +67,11 @@ export function runningBackend(): BackendName {
   return name;
 }
 
+/** Whether TensorFlow computes on a GPU. */
+export function runsOnGpu(): boolean {
+  return activeTensorFlow()?.binding.isUsingGpuDevice() ?? false;
+}
+
 /** The threads of the running backend, see {@linkcode EngineStatus}. */
 export function runningThreads(): number {
   return activeTensorFlow()?.binding.threads ?? 1;

@@ -10,6 +10,7 @@ export {
   initEngine,
   runningBackend,
   runningThreads,
+  runsOnGpu,
 } from "./backend.ts";
 export { EngineError } from "./_binding.ts";
 export { type Compiler, jit, type JitOptions, type Jitted } from "./jit.ts";

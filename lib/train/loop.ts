@@ -1,6 +1,6 @@
 /** The training loop: an async generator of records over a session that its caller can save. */
 
-import { disposeTree, tensor } from "../engine/mod.ts";
+import { type Compiler, disposeTree, runsOnGpu, tensor } from "../engine/mod.ts";
 import {
   type Backbone,
   type BatchOptions,
@@ -102,18 +102,28 @@ export type Programs = Readonly<{ step: TrainStep; evaluator: LossEvaluator; dis
 /** Fewer steps than these do not earn back the seconds that XLA compiles for. */
 const XLA_STEPS = 200;
 
+/** From this width on the products are most of a step, and TensorFlow's own are faster than XLA's. */
+const GRAPH_WIDTH = 384;
+
 /**
- * Compiles lazily: XLA for the training step of all but short runs, TensorFlow's own kernels for
- * the evaluation. LSTMs, whose steps wait for each other, train several times faster on those
- * kernels too.
+ * XLA for the training step of all but short runs and, on processors, wide models; a rule and not a
+ * measurement at the start, so that the same run always has the same numbers. LSTMs, whose steps
+ * wait for each other, train several times faster on TensorFlow's own kernels too.
  */
+export function stepCompiler(model: ModelConfig, steps: number): Compiler {
+  if (isRecurrent(model) || steps < XLA_STEPS) return "graph";
+  const width = Math.max(...stacksOf(model).map((stack) => stack.width));
+  return width >= GRAPH_WIDTH && !runsOnGpu() ? "graph" : "xla";
+}
+
+/** Compiles lazily: the training step by {@linkcode stepCompiler}, the evaluation as a graph. */
 export function compilePrograms(
   { model, optimizer, schedule, ...lossOptions }:
     & Pick<TrainingConfig, "model" | "optimizer" | "schedule">
     & LossOptions,
   options: BatchOptions,
 ): Programs {
-  const compiler = isRecurrent(model) || schedule.steps < XLA_STEPS ? "graph" : "xla";
+  const compiler = stepCompiler(model, schedule.steps);
   const step = compileTrainStep(model, options, optimizer, compiler, lossOptions);
   const evaluator = compileEvaluator(model, options, "graph");
   return {
