@@ -4,8 +4,8 @@
  *
  *   loss_r = log Σ_v exp(x_r · W_v + b_v) − (x_r · W_{y_r} + b_{y_r})
  *
- * The label's part is taken out of the sum over the vocabulary, in loss and gradient: it costs a
- * product of D numbers a row, where a one-hot row costs V.
+ * The label is taken out of the sums over the vocabulary: it costs one number of a row in the loss
+ * and D in the gradient, where a one-hot row costs V.
  *
  * Legend: R rows, D width, V vocabulary, C rows of a block.
  */
@@ -42,31 +42,23 @@ function rowsOf(x: Tensor, { start, rows }: Block): Tensor {
   return tf.slice(x, [start, ...rest.map(() => 0)], [rows, ...rest]);
 }
 
-/** `exp(logits − their maximum)` of a block, its sums `[C, 1]`, and the logarithm of the true sums. */
-function exponentials(xCD: Tensor, { weight, bias }: Head) {
+/** `exp(logits − their maximum)` of a block, its sums `[C, 1]`, and the losses `[C]`. */
+function crossEntropies(xCD: Tensor, { weight, bias }: Head, labelsC: Tensor) {
+  const [rows, vocabSize] = [xCD.shape[0]!, weight.shape[1]!];
   const productCV = matMul(xCD, weight);
   const logitsCV = bias === undefined ? productCV : tf.add(productCV, bias);
-  const largestC1 = tf.max(logitsCV, 1, true);
-  const powersCV = tf.exp(tf.sub(logitsCV, largestC1));
+  const shiftedCV = tf.sub(logitsCV, tf.max(logitsCV, 1, true));
+  const powersCV = tf.exp(shiftedCV);
   const totalC1 = tf.sum(powersCV, 1, true);
-  return { powersCV, totalC1, logTotalC1: tf.add(tf.log(totalC1), largestC1) };
+  const placesC = tf.add(labelsC, tf.range(0, rows * vocabSize, vocabSize, "int32"));
+  const ofLabelsC1 = gatherRows(tf.reshape(shiftedCV, [-1, 1]), placesC);
+  const lossC = tf.reshape(tf.sub(tf.log(totalC1), ofLabelsC1), [-1]);
+  return { powersCV, totalC1, lossC };
 }
 
-/** Of every row, what the weights and bias of its label are: `[R, D]`, `[R]`. */
-function ofLabels({ weight, bias }: Head, labelsR: Tensor) {
-  const weightRD = gatherRows(tf.transpose(weight), labelsR);
-  if (bias === undefined) return { weightRD };
-  return { weightRD, biasR: tf.reshape(gatherRows(tf.expandDims(bias, 1), labelsR), [-1]) };
-}
-
-function lossesOf(
-  xRD: Tensor,
-  logTotalR1: Tensor,
-  labels: ReturnType<typeof ofLabels>,
-): Tensor {
-  const productR = tf.sum(tf.mul(xRD, labels.weightRD), 1);
-  const logitR = labels.biasR === undefined ? productR : tf.add(productR, labels.biasR);
-  return tf.sub(tf.squeeze(logTotalR1, [1]), logitR);
+/** The weights of every row's label, `[R, D]`. */
+function weightsOfLabels({ weight }: Head, labelsR: Tensor): Tensor {
+  return gatherRows(tf.transpose(weight), labelsR);
 }
 
 /** The gradients of Σ_r weight_r · loss_r, block by block. */
@@ -85,7 +77,8 @@ class GradientSums {
   }
 
   /** In the order of x, weight, bias. */
-  finish(xRD: Tensor, labelsR: Tensor, labelWeightRD: Tensor, rowWeightR: Tensor): Tensor[] {
+  finish(xRD: Tensor, labelsR: Tensor, rowWeightR: Tensor): Tensor[] {
+    const labelWeightRD = weightsOfLabels(this.head, labelsR);
     const vocabSize = this.head.weight.shape[1]!;
     const rowWeightR1 = tf.expandDims(rowWeightR, 1);
     const labelsVD = sumRows(tf.mul(xRD, rowWeightR1), labelsR, vocabSize);
@@ -116,20 +109,22 @@ export function linearCrossEntropy(xRD: Tensor, head: Head, labelsR: Tensor): Te
   return withGradient(
     ([x, ...parts], save) => {
       const here = headOf(parts);
-      const totals = blocks.map((block) => exponentials(rowsOf(x!, block), here).logTotalC1);
       save([x!, labelsR, ...parts]);
-      return lossesOf(x!, tf.concat(totals, 0), ofLabels(here, labelsR));
+      const losses = blocks.map((block) =>
+        crossEntropies(rowsOf(x!, block), here, rowsOf(labelsR, block)).lossC
+      );
+      return tf.concat(losses, 0);
     },
     (dyR, [x, labels, ...parts]) => {
       const here = headOf(parts);
       const sums = new GradientSums(here);
       for (const block of blocks) {
         const xCD = rowsOf(x!, block);
-        const { powersCV, totalC1 } = exponentials(xCD, here);
+        const { powersCV, totalC1 } = crossEntropies(xCD, here, rowsOf(labels!, block));
         const weightC1 = tf.expandDims(rowsOf(dyR, block), 1);
         sums.add(xCD, tf.mul(powersCV, tf.div(weightC1, totalC1)));
       }
-      return sums.finish(x!, labels!, ofLabels(here, labels!).weightRD, dyR);
+      return sums.finish(x!, labels!, dyR);
     },
     inputsOf(xRD, head),
   );
@@ -151,16 +146,15 @@ export function weightedLinearCrossEntropy(
     ([x, ...parts], save) => {
       const here = headOf(parts);
       const sums = new GradientSums(here);
-      const totals = blocks.map((block) => {
+      const losses = blocks.map((block) => {
         const xCD = rowsOf(x!, block);
-        const { powersCV, totalC1, logTotalC1 } = exponentials(xCD, here);
+        const { powersCV, totalC1, lossC } = crossEntropies(xCD, here, rowsOf(labelsR, block));
         const weightC1 = tf.expandDims(rowsOf(weightsR, block), 1);
         sums.add(xCD, tf.mul(powersCV, tf.div(weightC1, totalC1)));
-        return logTotalC1;
+        return lossC;
       });
-      const labels = ofLabels(here, labelsR);
-      save(sums.finish(x!, labelsR, labels.weightRD, weightsR));
-      return tf.sum(tf.mul(lossesOf(x!, tf.concat(totals, 0), labels), weightsR));
+      save(sums.finish(x!, labelsR, weightsR));
+      return tf.sum(tf.mul(tf.concat(losses, 0), weightsR));
     },
     (dy, gradients) => gradients.map((gradient) => tf.mul(gradient, dy)),
     inputsOf(xRD, head),
