@@ -54,6 +54,7 @@ export * from "./needed_runs.ts";
 export * from "./run_spec.ts";
 export * from "./run_store.ts";
 export * from "./speed_cases.ts";
+export * from "./speed_figures.ts";
 export * from "./speed_live.ts";
 export * from "./text_entropies.ts";
 export * from "./token_entropy_arms.ts";

@@ -15,12 +15,20 @@ import { publishRun, type StoreFolders } from "./run_store.ts";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** The project's folders: trained and published runs, caches, results. */
-export const PROJECT_FOLDERS: StoreFolders & Readonly<{ cache: string; results: string }> = {
-  runs: `${root}runs`,
-  published: `${root}data/runs`,
-  cache: `${root}.cache`,
-  results: `${root}out/results`,
-};
+export const PROJECT_FOLDERS:
+  & StoreFolders
+  & Readonly<{
+    cache: string;
+    results: string;
+    /** Records of benchmarks. */
+    bench: string;
+  }> = {
+    runs: `${root}runs`,
+    published: `${root}data/runs`,
+    cache: `${root}.cache`,
+    results: `${root}out/results`,
+    bench: `${root}data/bench`,
+  };
 
 /**
  * Where data is kept and got from: the project's cache, and the Hub that HF_ENDPOINT and HF_TOKEN

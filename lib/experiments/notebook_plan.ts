@@ -39,7 +39,7 @@ const SPECS: Readonly<Record<string, (preset: PresetName) => RunSpec[]>> = {
   "08": (preset) => compressionSpecs(COMPRESSION_PRESETS[preset]),
 };
 
-/** The runs of a notebook; none for one that compares nothing, as the tour. */
+/** The runs of a notebook; none for one that compares none, as the tour or 09. */
 export function notebookSpecs(notebook: string, preset: PresetName): RunSpec[] {
   return SPECS[notebook.slice(0, 2)]?.(preset) ?? [];
 }

@@ -1,6 +1,6 @@
 /** Measurements of speed within this process, of this library alone. The engine must have started. */
 
-import type { Compiler } from "../engine/mod.ts";
+import { type Compiler, runningBackend } from "../engine/mod.ts";
 import {
   matmulGigaflops,
   median,
@@ -12,13 +12,17 @@ import {
 } from "../measure/mod.ts";
 import { initModel, parameterCount, sampleLength } from "../models/mod.ts";
 import { createRandom } from "../random.ts";
-import type { RaceResult, TimingResult } from "./bench_document.ts";
+import type { BenchDocument, BenchResult, RaceResult, TimingResult } from "./bench_document.ts";
 import {
   scalingCaseName,
+  scalingCases,
   skewedIds,
+  SPEED_FAMILIES,
+  SPEED_SIZES,
   type SpeedCase,
   speedCaseName,
   speedModel,
+  variesOnly,
 } from "./speed_cases.ts";
 
 /** Milliseconds of a training step and of its parts, `steps` times in turns. */
@@ -78,6 +82,31 @@ export async function measureTraining(
       shareOfPeak: flopsPerStep / medianMs / 1e6 / peakGigaflops,
     }],
   };
+}
+
+/** A minute's worth: three widths of both families, and the phases of one model. */
+export async function measureSpeedNow(
+  { steps = 5, widths = [64, 128, 256], log }: Readonly<
+    { steps?: number; widths?: readonly number[]; log: (line: string) => void }
+  >,
+): Promise<Pick<BenchDocument, "matmulPeak" | "results">> {
+  const gflops = measurePeak();
+  const by = runningBackend();
+  log(`best matrix product: ${gflops.toFixed(0)} GFLOP/s`);
+  const cases = SPEED_FAMILIES.flatMap(scalingCases)
+    .filter(({ size }) => variesOnly("width", size) && widths.includes(size.width));
+  const results: BenchResult[] = [];
+  for (const one of cases) {
+    const result = await measureTraining(one, { steps, peakGigaflops: gflops });
+    const { medianMs, tokensPerSecond, firstStepMs } = result.contestants[0]!;
+    log(
+      `${result.case}: ${medianMs.toFixed(0)} ms a step, ${tokensPerSecond.toFixed(0)} tokens/s; ` +
+        `the first step took ${(firstStepMs / 1000).toFixed(1)} s`,
+    );
+    results.push(result);
+  }
+  results.push(await measurePhases({ family: "mixer", kind: "CLM", size: SPEED_SIZES[0]! }, steps));
+  return { matmulPeak: { gflops, by, rates: {} }, results };
 }
 
 /** GFLOP/s of the machine's best matrix product, of those that a moment allows. */

@@ -5,24 +5,27 @@ import {
   measurePhases,
   SPEED_FAMILIES,
   SPEED_SIZES,
+  type SpeedCase,
   type TimingResult,
 } from "../../lib/experiments/mod.ts";
+import { selectCases } from "./_cases.ts";
 import { type Request, runProgram } from "./_program.ts";
 import { printTiming } from "./_timed.ts";
 
 /** So many steps in the place of a round: they are short. */
 const STEPS = 4;
 
-async function measure({ threads, rounds, compiler }: Request): Promise<TimingResult[]> {
+const CASES: readonly SpeedCase[] = SPEED_SIZES.slice(0, 2).flatMap((size) =>
+  SPEED_FAMILIES.map((family) => ({ family, kind: "CLM", size }))
+);
+
+async function measure({ threads, rounds, compiler, words }: Request): Promise<TimingResult[]> {
   await initEngine({ threads, log: () => {} });
   const results: TimingResult[] = [];
-  for (const size of SPEED_SIZES.slice(0, 2)) {
-    for (const family of SPEED_FAMILIES) {
-      const one = { family, kind: "CLM", size } as const;
-      const result = await measurePhases(one, STEPS * rounds, compiler ?? undefined);
-      printTiming(result);
-      results.push(result);
-    }
+  for (const one of selectCases(CASES, words)) {
+    const result = await measurePhases(one, STEPS * rounds, compiler ?? undefined);
+    printTiming(result);
+    results.push(result);
   }
   return results;
 }

@@ -10,17 +10,23 @@ import {
   speedModel,
   type TimingResult,
 } from "../../lib/experiments/mod.ts";
+import { selectCases } from "./_cases.ts";
 import { killContestants, startContestant } from "./_contestant.ts";
 import { contestantsOf, factsOf, type Request, runProgram } from "./_program.ts";
 import { prepareWork } from "./_race.ts";
 import { timeTurns } from "./_timed.ts";
 
+const CASES: readonly SpeedCase[] = SPEED_FAMILIES.map((family) => ({
+  family,
+  kind: "CLM",
+  size: SPEED_SIZES[0]!,
+}));
+
 async function measure(request: Request): Promise<TimingResult[]> {
-  const { threads, rounds } = request;
+  const { threads, rounds, words } = request;
   await initEngine({ threads, log: () => {} });
   const results: TimingResult[] = [];
-  for (const family of SPEED_FAMILIES) {
-    const one: SpeedCase = { family, kind: "CLM", size: SPEED_SIZES[0]! };
+  for (const one of selectCases(CASES, words)) {
     const work = await prepareWork({
       task: "training",
       model: speedModel(one),
