@@ -204,7 +204,8 @@ function parents(): ReadonlyMap<number, number> {
   return new Map(running.map(([pid, parent]) => [Number(pid), Number(parent)]));
 }
 
-async function readLines(
+/** Calls `onLine` for every line of a stream, without its line end. */
+export async function readLines(
   stream: ReadableStream<Uint8Array>,
   onLine: (line: string) => void,
 ): Promise<void> {

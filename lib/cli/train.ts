@@ -1,5 +1,5 @@
 /** `deno task train`: one run from the terminal. */
-import { initEngine } from "../engine/mod.ts";
+import { clusterFromEnvironment, initEngine, joinWorkers } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
 import {
   type DataSpec,
@@ -31,11 +31,17 @@ const INTERRUPTED = 130;
 async function main(argv: readonly string[]): Promise<number> {
   const { options, given } = parseCommand(trainCommand, argv);
   checkOptions(options, given);
+  const cluster = clusterFromEnvironment();
+  const leads = cluster === null || cluster.index === 0;
+  const log = leads ? console.error : () => {};
   const data = await dataSpec(options);
   const stores = { folders: PROJECT_FOLDERS, ...projectData() };
-  const teacher = await teacherOf(options, data, { ...stores, log: console.error });
+  const teacher = await teacherOf(options, data, { ...stores, log });
   const spec = runSpec(options, given, data, teacher);
-  await initEngine({ backend: options.backend });
+  const { backend } = options;
+  const workers = cluster === null ? undefined : await joinWorkers(cluster, { backend, log });
+  if (workers === undefined) await initEngine({ backend });
+  else log(`workers: ${workers.addresses.join(", ")}`);
   const progress = liveProgress();
   let stopped = "";
   const results = await withInterrupt((signal) =>
@@ -45,8 +51,9 @@ async function main(argv: readonly string[]): Promise<number> {
       keepNeeded: true,
       needWeights: true,
       signal,
-      log: console.error,
-      onProgress: showProgress(progress),
+      log,
+      cluster: workers,
+      ...(leads && { onProgress: showProgress(progress) }),
     }).catch((error) => {
       if (!signal.aborted || !(error instanceof UserError)) throw error;
       stopped = error.message;
@@ -54,9 +61,10 @@ async function main(argv: readonly string[]): Promise<number> {
     })
   ).finally(() => progress.finish());
   if (stopped !== "") {
-    console.error(stopped);
+    log(stopped);
     return INTERRUPTED;
   }
+  if (!leads) return 0;
   const { config, records } = results[0]!;
   if (options.json) {
     for (const record of records) console.log(JSON.stringify(record));

@@ -13,8 +13,10 @@ import {
   DATA_TYPE,
   ELEMENT_BYTES,
   openTensorFlow,
+  openWaiting,
   type Pointer,
   readCString,
+  type WaitingApi,
 } from "./_c_api.ts";
 
 /** A misuse of the engine or a failure below it; the message names the thing and the remedy. */
@@ -83,23 +85,37 @@ export class TensorFlowBinding {
   readonly #status: Pointer;
   readonly #context: Pointer;
   readonly #nodes = new Map<number, EagerNode | GraphNode>();
+  #waiting: WaitingApi | null = null;
   #nextId = 1;
   #functionCount = 0;
   #trace: Trace | null = null;
 
-  /** @param threads That share an operation. */
-  constructor(libraryPath: string, readonly threads: number) {
+  /**
+   * @param threads That share an operation.
+   * @param clusterConfig More of the context's ConfigProto: what a cluster needs, see
+   *   _cluster_protos.ts; nothing for a process of its own.
+   */
+  constructor(
+    readonly libraryPath: string,
+    readonly threads: number,
+    clusterConfig: Uint8Array = new Uint8Array(),
+  ) {
     this.#c = openTensorFlow(libraryPath);
     this.#status = this.#c.TF_NewStatus()!;
     this.TF_Version = readCString(this.#c.TF_Version());
     const options = this.#c.TFE_NewContextOptions();
-    const config = threadsConfig(threads);
+    const config = Uint8Array.of(...threadsConfig(threads), ...clusterConfig);
     this.#c.TFE_ContextOptionsSetConfig(options, config, BigInt(config.length), this.#status);
     this.#check("setting TensorFlow's threads");
     this.#context = this.#c.TFE_NewContext(options, this.#status)!;
     this.#check("creating TensorFlow's context");
     this.#c.TFE_DeleteContextOptions(options);
     this.devices = this.#listDevices();
+  }
+
+  /** TensorFlow's context, for what is done in it elsewhere (_coordination.ts). */
+  get context(): Pointer {
+    return this.#context;
   }
 
   get isTracing(): boolean {
@@ -177,6 +193,31 @@ export class TensorFlowBinding {
     if (this.#trace !== null) return this.#addNode(name, attributes, inputs, outputCount);
     const handles = inputs.map((id) => this.#eagerHandle(id));
     return this.#execute(name, attributes, handles, outputCount);
+  }
+
+  /**
+   * The same, on a thread of its own: for operations that wait for other processes. Not inside a
+   * trace.
+   */
+  async executeWaiting(
+    name: string,
+    attributes: readonly OpAttribute[],
+    inputs: readonly number[],
+    outputCount: number,
+  ): Promise<TensorMetadata[]> {
+    this.#waiting ??= openWaiting(this.libraryPath);
+    const op = this.#prepare(name, attributes, inputs.map((id) => this.#eagerHandle(id)));
+    const status = this.#c.TF_NewStatus()!;
+    try {
+      const results = new BigUint64Array(outputCount);
+      const resultCount = new Int32Array([outputCount]);
+      await this.#waiting.TFE_Execute(op, results, resultCount, status);
+      this.#check(name, status);
+      return this.#adopt(results.subarray(0, resultCount[0]!));
+    } finally {
+      this.#c.TF_DeleteStatus(status);
+      this.#c.TFE_DeleteOp(op);
+    }
   }
 
   /** What to say when a tensor is used that no longer exists. */
@@ -267,9 +308,9 @@ export class TensorFlowBinding {
     this.#check(`removing ${fn.name}`);
   }
 
-  #check(what: string): void {
-    if (this.#c.TF_GetCode(this.#status) === 0) return;
-    throw new EngineError(`${what}: ${readCString(this.#c.TF_Message(this.#status))}`);
+  #check(what: string, status = this.#status): void {
+    if (this.#c.TF_GetCode(status) === 0) return;
+    throw new EngineError(`${what}: ${readCString(this.#c.TF_Message(status))}`);
   }
 
   #listDevices(): Device[] {
@@ -461,25 +502,44 @@ export class TensorFlowBinding {
     inputs: readonly Pointer[],
     outputCount: number,
   ): TensorMetadata[] {
-    const op = this.#c.TFE_NewOp(this.#context, cString(name), this.#status);
-    this.#check(name);
+    const op = this.#prepare(name, attributes, inputs);
     try {
-      for (const attribute of attributes) this.#setAttribute("TFE_Op", op!, attribute);
-      for (const handle of inputs) {
-        this.#c.TFE_OpAddInput(op, handle, this.#status);
-        this.#check(name);
-      }
       const results = new BigUint64Array(Math.max(outputCount, 1));
       const resultCount = new Int32Array([outputCount]);
       this.#c.TFE_Execute(op, results, resultCount, this.#status);
       this.#check(name);
-      return Array.from(
-        results.subarray(0, resultCount[0]!),
-        (address) => this.#metadata(this.#add({ handle: Deno.UnsafePointer.create(address)! })),
-      );
+      return this.#adopt(results.subarray(0, resultCount[0]!));
     } finally {
       this.#c.TFE_DeleteOp(op);
     }
+  }
+
+  /** An eager operation with its attributes and inputs, ready to run; the caller deletes it. */
+  #prepare(
+    name: string,
+    attributes: readonly OpAttribute[],
+    inputs: readonly Pointer[],
+  ): Pointer {
+    const op = this.#c.TFE_NewOp(this.#context, cString(name), this.#status)!;
+    this.#check(name);
+    try {
+      for (const attribute of attributes) this.#setAttribute("TFE_Op", op, attribute);
+      for (const handle of inputs) {
+        this.#c.TFE_OpAddInput(op, handle, this.#status);
+        this.#check(name);
+      }
+      return op;
+    } catch (error) {
+      this.#c.TFE_DeleteOp(op);
+      throw error;
+    }
+  }
+
+  #adopt(addresses: BigUint64Array): TensorMetadata[] {
+    return Array.from(
+      addresses,
+      (address) => this.#metadata(this.#add({ handle: Deno.UnsafePointer.create(address)! })),
+    );
   }
 
   /** Sets an attribute of an eager operation (`TFE_Op`) or of a graph node (`TF_`). */

@@ -11,6 +11,7 @@ const OUTPUT = { struct: ["pointer", "i32"] } as const;
 const SYMBOLS = {
   TF_Version: { parameters: [], result: P },
   TF_NewStatus: { parameters: [], result: P },
+  TF_DeleteStatus: { parameters: [P], result: "void" },
   TF_GetCode: { parameters: [P], result: "i32" },
   TF_Message: { parameters: [P], result: P },
 
@@ -75,6 +76,29 @@ const SYMBOLS = {
   TFE_ContextRemoveFunction: { parameters: [P, B, P], result: "void" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
+/**
+ * What waits for other processes, on threads of their own (tensorflow/c/c_api_experimental.h and
+ * tensorflow/c/eager/c_api_experimental.h).
+ */
+const WAITING_SYMBOLS = {
+  TFE_Execute: { parameters: [P, B, B, P], result: "void", nonblocking: true },
+  TFE_EnableCollectiveOps: { parameters: [P, B, "usize", P], result: "void", nonblocking: true },
+  TFE_CollectiveOpsCheckPeerHealth: {
+    parameters: [P, B, "i64", P],
+    result: "void",
+    nonblocking: true,
+  },
+  TFE_InsertConfigKeyValue: { parameters: [P, B, B, P], result: "void", nonblocking: true },
+  TFE_GetConfigKeyValue: { parameters: [P, B, "i64", P, P], result: "void", nonblocking: true },
+  TFE_ReportErrorToCluster: { parameters: [P, "i32", B, P], result: "void", nonblocking: true },
+  TF_NewStatus: { parameters: [], result: P },
+  TF_DeleteStatus: { parameters: [P], result: "void" },
+  TF_GetCode: { parameters: [P], result: "i32" },
+  TF_Message: { parameters: [P], result: P },
+  TF_NewBuffer: { parameters: [], result: P },
+  TF_DeleteBuffer: { parameters: [P], result: "void" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
 /** TensorFlow's data type codes (`TF_DataType`). */
 export const DATA_TYPE = {
   float32: 1,
@@ -99,10 +123,16 @@ export const ELEMENT_BYTES: Readonly<Record<number, number>> = {
 
 export type Pointer = NonNullable<Deno.PointerValue>;
 export type CApi = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+export type WaitingApi = Deno.DynamicLibrary<typeof WAITING_SYMBOLS>["symbols"];
 
 /** Opens the shared library at `path`; throws what the loader says when it cannot. */
 export function openTensorFlow(path: string): CApi {
   return Deno.dlopen(path, SYMBOLS).symbols;
+}
+
+/** The same library once more, for a process that is one of several. */
+export function openWaiting(path: string): WaitingApi {
+  return Deno.dlopen(path, WAITING_SYMBOLS).symbols;
 }
 
 export function readCString(pointer: Deno.PointerValue): string {

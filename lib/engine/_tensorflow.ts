@@ -56,16 +56,23 @@ export function activeTensorFlow(): TensorFlowBackend | null {
  * what has been registered stays.
  *
  * @param threads That share an operation.
+ * @param clusterConfig See {@linkcode TensorFlowBinding}.
  * @throws What the dynamic loader or TensorFlow says, when the library cannot be used.
  */
-export function registerTensorFlow(libraryPath: string, threads: number): TensorFlowBackend {
+export function registerTensorFlow(
+  libraryPath: string,
+  threads: number,
+  clusterConfig?: Uint8Array,
+): TensorFlowBackend {
   if (backend !== null) return backend;
   // Level 3 leaves fatal messages: whatever fails is reported through a status anyway.
   Deno.env.set("TF_CPP_MIN_LOG_LEVEL", Deno.env.get("TF_CPP_MIN_LOG_LEVEL") ?? "3");
   // oneDNN's products and softmax are faster than Eigen's; TensorFlow itself takes them only where the
   // processor has AVX-512.
   Deno.env.set("TF_ENABLE_ONEDNN_OPTS", Deno.env.get("TF_ENABLE_ONEDNN_OPTS") ?? "1");
-  const binding = withQuietStandardError(() => new TensorFlowBinding(libraryPath, threads));
+  const binding = withQuietStandardError(() =>
+    new TensorFlowBinding(libraryPath, threads, clusterConfig)
+  );
 
   // tfjs-node 4.22 still calls two functions that node:util no longer has.
   const legacy = util as unknown as Record<string, unknown>;

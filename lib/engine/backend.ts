@@ -34,7 +34,9 @@ const THREADS_VARIABLE = "TF_NUM_INTRAOP_THREADS";
 /** More than any machine has, and still a number that a file's header holds. */
 const MOST_THREADS = 65_535;
 
-const STARTERS: Readonly<Record<BackendName, (threads?: number) => Promise<Start>>> = {
+const STARTERS: Readonly<
+  Record<BackendName, (threads?: number, clusterConfig?: Uint8Array) => Promise<Start>>
+> = {
   tensorflow: startTensorFlow,
   webgpu: startWebGpu,
   wasm: startWasm,
@@ -84,6 +86,8 @@ export function runningThreads(): number {
  * @param options.backend Forces a backend, before the environment variable `KYL_BACKEND`.
  * @param options.threads Of TensorFlow; by default as many as there are processors, or as
  *   `TF_NUM_INTRAOP_THREADS` says. Other backends have one.
+ * @param options.clusterConfig What TensorFlow's context needs in a cluster, which
+ *   `joinWorkers` gives; nothing for a process of its own.
  * @param options.log Receives one line with the choice and its reason; standard error by default.
  * @throws UserError when a forced backend is unknown or unavailable, saying how to get it.
  */
@@ -91,11 +95,12 @@ export async function initEngine(
   options: {
     backend?: BackendName | undefined;
     threads?: number | undefined;
+    clusterConfig?: Uint8Array | undefined;
     log?: (line: string) => void;
   } = {},
 ): Promise<EngineStatus> {
   const forced = options.backend ?? forcedByEnvironment();
-  const { threads } = options;
+  const { threads, clusterConfig } = options;
   if (threads !== undefined) checkThreads("threads", threads);
   if (started !== null) {
     if (threads !== undefined && threads !== started.threads) {
@@ -118,7 +123,7 @@ export async function initEngine(
   const candidates = forced === undefined ? BACKENDS.filter((name) => name !== "cpu") : [forced];
   for (const backend of candidates) {
     try {
-      const start = await startBackend(backend, threads);
+      const start = await startBackend(backend, threads, clusterConfig);
       const reason = forced !== undefined
         ? `forced by ${options.backend === undefined ? BACKEND_VARIABLE : "an option"}`
         : unavailable.length === 0
@@ -142,9 +147,13 @@ export async function initEngine(
  * Makes `backend` the running one, whatever ran before. Not part of the public surface: tests
  * compare several backends in one process; everything else calls {@linkcode initEngine} once.
  */
-export function startBackend(backend: BackendName, threads?: number): Promise<Start> {
+export function startBackend(
+  backend: BackendName,
+  threads?: number,
+  clusterConfig?: Uint8Array,
+): Promise<Start> {
   tf.enableProdMode(); // also silences the advice to install tfjs-node
-  return STARTERS[backend](threads);
+  return STARTERS[backend](threads, clusterConfig);
 }
 
 /** One line: the backend, its device and why it was chosen. */
@@ -170,7 +179,10 @@ function checkThreads(name: string, threads: number, found = `${threads}`): numb
   throw new UserError(`${name}: expected 1 … ${MOST_THREADS} threads, found ${found}`);
 }
 
-async function startTensorFlow(threads = threadsByEnvironment()): Promise<Start> {
+async function startTensorFlow(
+  threads = threadsByEnvironment(),
+  clusterConfig?: Uint8Array,
+): Promise<Start> {
   const variable = Deno.env.get(LIBRARY_VARIABLE);
   const { path, searched } = findTensorFlowLibrary({ variable });
   if (path === null && variable) {
@@ -181,7 +193,7 @@ async function startTensorFlow(threads = threadsByEnvironment()): Promise<Start>
   if (path === null) throw new Error(`libtensorflow not found in ${searched.join(", ")}`);
   let binding;
   try {
-    ({ binding } = registerTensorFlow(path, threads));
+    ({ binding } = registerTensorFlow(path, threads, clusterConfig));
   } catch (error) {
     if (!variable) throw error;
     throw new UserError(

@@ -13,6 +13,21 @@ export {
   runsOnGpu,
 } from "./backend.ts";
 export { EngineError } from "./_binding.ts";
+export {
+  type Cluster,
+  CLUSTER_VARIABLE,
+  clusterFromEnvironment,
+  formatTfConfig,
+  parseTfConfig,
+} from "./cluster.ts";
+export {
+  type JoinOptions,
+  joinWorkers,
+  lostWithinSeconds,
+  Workers,
+  WorkersError,
+} from "./collectives.ts";
+export { fingerprint } from "./fingerprint.ts";
 export { type Compiler, jit, type JitOptions, type Jitted } from "./jit.ts";
 export {
   type Head,

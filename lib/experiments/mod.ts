@@ -41,6 +41,7 @@ export * from "./known_entropy_figures.ts";
 export * from "./known_entropy_summary.ts";
 export * from "./load_run.ts";
 export * from "./notebook.ts";
+export { notebookSpecs } from "./notebook_plan.ts";
 export * from "./presets.ts";
 export * from "./provenance.ts";
 export * from "./quantization_arms.ts";

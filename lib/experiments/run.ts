@@ -1,6 +1,6 @@
 /** Training runs, or taking stored ones; many runs share data and compiled functions. */
 
-import { countElements, engineStatus } from "../engine/mod.ts";
+import { countElements, engineStatus, type Workers } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
 import { checkModelSizes, embeddingSize, needsValues } from "../models/mod.ts";
 import { largestCode } from "../qat/mod.ts";
@@ -22,6 +22,7 @@ import {
 import { checkCompression, measureCompression } from "./compression_records.ts";
 import { type DataSpec, prepareData, type PrepareDataOptions, type PreparedData } from "./data.ts";
 import { measureEmbedding, measureFullWindows, measureSource } from "./measurements.ts";
+import { interruption } from "./interruption.ts";
 import { gitCommit } from "./provenance.ts";
 import { checkRounding, measureRounding } from "./rounding_records.ts";
 import { neededRuns, runId, type RunSpec } from "./run_spec.ts";
@@ -36,6 +37,13 @@ import {
   type StoreFolders,
 } from "./run_store.ts";
 import { checkEstimates, measureTokens } from "./token_estimates.ts";
+import {
+  agreeOnRuns,
+  followRecords,
+  followSession,
+  leadRecords,
+  leadSession,
+} from "./worker_runs.ts";
 
 export type RunResult =
   & StoredRun
@@ -67,6 +75,8 @@ export type RunOptions =
     signal?: AbortSignal | undefined;
     /** Seconds of training between checkpoints; 30 by default. */
     checkpointSeconds?: number;
+    /** All processes that train these runs together, this one among them; worker 0 stores them. */
+    cluster?: Workers | undefined;
     onProgress?: (progress: RunProgress) => Promise<void> | void;
   }>;
 
@@ -83,15 +93,20 @@ type PlannedRun = Readonly<{
  * published one, or trained now, after the runs that it needs (needed_runs.ts). The engine must have
  * been started.
  *
+ * Of several workers only worker 0 stores and measures runs; the others give what it left them.
+ *
  * @throws UserError when a run is stopped or diverges: earlier runs are stored, and the same call
- *   goes on where it stopped.
+ *   goes on where it stopped; and when a worker is lost or does not fit the others.
  */
 export async function runAll(
   specs: readonly RunSpec[],
   options: RunOptions,
 ): Promise<RunResult[]> {
+  const { cluster: workers } = options;
   const { sources, asked } = await planRuns(specs, options);
-  const planned = [...sources, ...asked];
+  const planned = workers === undefined
+    ? [...sources, ...asked]
+    : await agreeOnRuns(workers, [...sources, ...asked]);
   const toTrain = new Map(
     planned.flatMap(({ id, spec, stored }) => stored === null ? [[id, spec.training]] : []),
   );
@@ -112,7 +127,7 @@ export async function runAll(
       );
       if (programs?.key !== key) {
         programs?.value.dispose();
-        programs = { key, value: compilePrograms(spec.training, { padId }) };
+        programs = { key, value: compilePrograms(spec.training, { padId }, workers) };
       }
       const onRecord = async (record: RunRecord) => {
         const stepsDone = stepsBefore + ("step" in record ? record.step : schedule.steps);
@@ -125,11 +140,12 @@ export async function runAll(
   } finally {
     programs?.value.dispose();
   }
-  return asked.map(({ spec, id, stored }) => {
+  return asked.flatMap(({ spec, id, stored }) => {
     const now = trained.get(id);
+    if (now === undefined && stored === null) return []; // worker 0 has it, and this one has not
     const run = now === undefined ? stored! : { ...now, source: "trained" as const };
     // Labels are the caller's: the run may have been stored under others.
-    return { ...run, config: { ...run.config, spec } };
+    return [{ ...run, config: { ...run.config, spec } }];
   });
 }
 
@@ -225,7 +241,15 @@ async function trainRun(
   prepared: PreparedData,
   id: string,
   programs: Programs,
-  { folders, fresh = false, signal, checkpointSeconds = 30, onRecord, ...options }: TrainRunOptions,
+  {
+    folders,
+    fresh = false,
+    signal,
+    checkpointSeconds = 30,
+    onRecord,
+    cluster: workers,
+    ...options
+  }: TrainRunOptions,
 ): Promise<StoredRun> {
   const backend = engineStatus()?.backend;
   if (backend === undefined) throw new Error("initEngine() must be called before runAll()");
@@ -238,6 +262,13 @@ async function trainRun(
     session = startSession(training, frozenEncoder);
     const facts = runFacts(spec, prepared, session);
     const config = { id, spec, facts, backend, git: await gitCommit() };
+    if (workers !== undefined && workers.index > 0) {
+      session = await followSession(workers, session);
+      const records = train(training, data, session, programs, { signal });
+      const { reason, step } = await followRecords(records, programs.parallel!);
+      if (reason === "finished") return { config, records: [] };
+      throw interruption(spec, step, reason, "worker 0's checkpoint");
+    }
     const startKey = `${folders.runs} ${id}`;
     run = await OpenRun.open(folders, config, { fresh: fresh && !startedAnew.has(startKey) });
     if (fresh) startedAnew.add(startKey);
@@ -249,14 +280,20 @@ async function trainRun(
       session = resumed;
     }
     await run.rewindTo(checkpoint === null ? null : session);
+    if (workers !== undefined) session = await leadSession(workers, session, checkpoint !== null);
 
     let lastSaved = performance.now();
     const [openRun, openSession] = [run, session];
     const save = async () => {
       await openRun.writeCheckpoint(await formatCheckpoint(openSession));
       lastSaved = performance.now();
+      if (programs.parallel) programs.parallel.saved.step = openSession.step;
     };
-    for await (const record of train(training, data, session, programs, { signal })) {
+    const records = train(training, data, session, programs, { signal });
+    const path = openRun.checkpointPath();
+    for await (
+      const record of workers === undefined ? records : leadRecords(records, session, save, path)
+    ) {
       if (record.type !== "end") {
         await run.append(record);
         await onRecord(record);
@@ -270,6 +307,7 @@ async function trainRun(
       await save(); // measuring takes a while, and may be what fails
       const params = joinModel(session.state.params, session.frozen);
       const { model: config, batchSize } = training;
+      const parts = workers?.count ?? 1; // the evaluator is compiled for a worker's batches
       const estimated = { config, params, padId: data.padId };
       const { meanValue } = needed;
       const weights = await formatWeights(session);
@@ -279,7 +317,7 @@ async function trainRun(
         ...meanValue === null || needsValues(config)
           ? []
           : [{ type: "measurement", what: "token values", meanValue } as const],
-        ...await measureFullWindows(programs.evaluator, params, data, batchSize),
+        ...await measureFullWindows(programs.evaluator, params, data, batchSize / parts),
         ...await measureEmbedding(config, params, data, { batchSize, quantizedBits }),
         ...await measureRounding(estimated, data, spec),
         ...await measureCompression(params, weights, prepared, spec, { ...options, signal })
@@ -298,21 +336,6 @@ async function trainRun(
     if (session !== null) disposeSession(session);
     needed.dispose();
   }
-}
-
-function interruption(
-  { family, arm, training }: RunSpec,
-  step: number,
-  reason: "stopped" | "diverged",
-  checkpointPath: string,
-): UserError {
-  const run = `${family} ${arm}, seed ${training.seed}`;
-  return new UserError(
-    reason === "stopped"
-      ? `stopped ${run} after step ${step}; run the same again to go on from ${checkpointPath}`
-      : `${run} diverged at step ${step + 1}; the last good state is in ${checkpointPath}; ` +
-        `lower the learning rate (${training.schedule.peakRate})`,
-  );
 }
 
 function runFacts(spec: RunSpec, prepared: PreparedData, session: Session): RunFacts {

@@ -160,29 +160,42 @@ function lossesOf(predicted: Scored, { uniform = false }: BatchOptions): TokenLo
   return { lossTB, scoredTB, uniformTB };
 }
 
+/** Σ losses over the scored tokens of a batch, and how many these are; scalars. */
+export type LossSum = { loss: Tensor; scored: Tensor };
+
+export function sumOfLosses({ lossTB, scoredTB }: TokenLosses): LossSum {
+  return { loss: sum(lossTB), scored: sum(scoredTB) };
+}
+
+/** 0 where nothing is scored. */
+export function meanOf({ loss, scored }: LossSum): Tensor {
+  return div(loss, maximum(scored, 1));
+}
+
 /** Mean loss over the scored tokens of a batch: nats, of second-order models nats². */
-export function meanLoss({ lossTB, scoredTB }: TokenLosses): Tensor {
-  return div(sum(lossTB), maximum(sum(scoredTB), 1));
+export function meanLoss(losses: TokenLosses): Tensor {
+  return meanOf(sumOfLosses(losses));
 }
 
 /**
- * The {@linkcode meanLoss} of {@linkcode tokenLosses}, for training: the head's logits are computed
- * once for the loss and its gradient, and not kept.
+ * The sum of {@linkcode tokenLosses}, for training: the head's logits are computed once for the loss
+ * and its gradient, and not kept.
  *
  * @throws UserError as {@linkcode tokenLosses} does.
  */
-export function meanTokenLoss(
+export function summedTokenLoss(
   config: ModelConfig,
   params: Model,
   idsBN: Tensor,
   options: BatchOptions,
-): Tensor {
-  if (needsValues(config)) return meanLoss(tokenLosses(config, params, idsBN, options));
+): LossSum {
+  if (needsValues(config)) return sumOfLosses(tokenLosses(config, params, idsBN, options));
   const predicted = scoredPredictions(config, params, idsBN, options);
   const { head, targetsTB, scoredTB } = predicted;
-  if (hasHookedOutput(head)) return meanLoss(lossesOf(predicted, options));
-  const shares = reshape(div(scoredTB, maximum(sum(scoredTB), 1)), [-1]);
-  return weightedLinearCrossEntropy(headRows(predicted), head, reshape(targetsTB, [-1]), shares);
+  if (hasHookedOutput(head)) return sumOfLosses(lossesOf(predicted, options));
+  const [targetsR, scoredR] = [targetsTB, scoredTB].map((x) => reshape(x, [-1]));
+  const loss = weightedLinearCrossEntropy(headRows(predicted), head, targetsR!, scoredR!);
+  return { loss, scored: sum(scoredTB) };
 }
 
 /**

@@ -18,6 +18,15 @@ function checkBatchSize(batchSize: number): void {
   }
 }
 
+/** @throws UserError when a batch cannot be divided into so many equal parts. */
+export function checkParts(batchSize: number, parts: number): void {
+  if (batchSize % parts === 0) return;
+  throw new UserError(
+    `expected a batch that ${parts} workers can share equally, found ${batchSize} windows: use a ` +
+      `multiple of ${parts}`,
+  );
+}
+
 /** Rows of windows, B × N row by row: their ids, and their values where the windows have them. */
 export type WindowRows = Pick<WindowIds, "ids" | "values">;
 
@@ -63,6 +72,12 @@ function epochOrder(
   return { rows: (start, count) => order.subarray(start, start + count) };
 }
 
+/** One of several equal parts of every batch. */
+export interface BatchPart {
+  readonly index: number;
+  readonly count: number;
+}
+
 /**
  * Batches of windows without end. Every epoch goes through the windows in an order of its own, a
  * pure function of seed and epoch, and drops the windows left over from full batches; so the
@@ -74,21 +89,30 @@ export class BatchIterator {
   readonly #batchSize: number;
   readonly #seed: number;
   readonly #batchesPerEpoch: number;
+  readonly #part: BatchPart;
   #epoch: number;
   #index: number;
   #order: EpochOrder | undefined;
 
-  /** Throws `UserError` if a batch is larger than the windows or the position lies outside. */
+  /**
+   * With a `part`, only its rows are read and given: the batches are the same, whatever the number
+   * of parts. Throws `UserError` if a batch is larger than the windows or has no such parts, or the
+   * position lies outside.
+   */
   constructor(
     windows: WindowIds | StoredWindows,
     options: {
       readonly batchSize: number;
       readonly seed: number;
       readonly position?: BatchPosition;
+      readonly part?: BatchPart;
     },
   ) {
     const { batchSize, seed, position = { epoch: 0, index: 0 } } = options;
+    const { part = { index: 0, count: 1 } } = options;
     checkBatchSize(batchSize);
+    checkParts(batchSize, part.count);
+    this.#part = part;
     if (batchSize > windows.count) {
       throw new UserError(
         `expected a batch of at most ${windows.count} windows, found ${batchSize}: ` +
@@ -123,7 +147,9 @@ export class BatchIterator {
   next(): WindowRows & { readonly epoch: number } {
     const epoch = this.#epoch;
     this.#order ??= epochOrder(this.#windows, { seed: this.#seed, epoch });
-    const order = this.#order.rows(this.#index * this.#batchSize, this.#batchSize);
+    const size = this.#batchSize / this.#part.count;
+    const start = this.#index * this.#batchSize + this.#part.index * size;
+    const order = this.#order.rows(start, size);
     const rows = gatherRows(this.#windows, order);
     this.#index++;
     if (this.#index === this.#batchesPerEpoch) {

@@ -1,6 +1,6 @@
 /** Corpora, tokenized corpora, sample windows and batches (paper §2.8, §7). No tensors. */
-export { batchesInOrder, BatchIterator, gatherRows } from "./batches.ts";
-export type { BatchPosition, WindowRows } from "./batches.ts";
+export { batchesInOrder, BatchIterator, checkParts, gatherRows } from "./batches.ts";
+export type { BatchPart, BatchPosition, WindowRows } from "./batches.ts";
 export { loadCorpus } from "./corpus.ts";
 export type { Corpus, CorpusOptions } from "./corpus.ts";
 export type { TextDocument } from "./document.ts";

@@ -1,6 +1,6 @@
 /** The training loop: an async generator of records over a session that its caller can save. */
 
-import { type Compiler, disposeTree, runsOnGpu, tensor } from "../engine/mod.ts";
+import { type Compiler, disposeTree, runsOnGpu, tensor, type Workers } from "../engine/mod.ts";
 import {
   type Backbone,
   type BatchOptions,
@@ -22,6 +22,7 @@ import {
 } from "../text/mod.ts";
 import { type AdamWConfig, initTrainState, stepScalars, type TrainState } from "./adamw.ts";
 import { batchTensors } from "./batch.ts";
+import { checkDataParallel, compileDataParallel, type DataParallel } from "./data_parallel.ts";
 import { compileEvaluator, evaluate, type LossEvaluator } from "./evaluate.ts";
 import { checkSchedule, learningRate, type Schedule } from "./schedule.ts";
 import {
@@ -97,7 +98,13 @@ export type TrainingRecord =
 export type EndReason = "finished" | "stopped" | "diverged";
 
 /** The compiled functions of a configuration; runs that differ by seed share them. */
-export type Programs = Readonly<{ step: TrainStep; evaluator: LossEvaluator; dispose: () => void }>;
+export type Programs = Readonly<{
+  step: TrainStep;
+  evaluator: LossEvaluator;
+  /** Takes the place of `step` where there are several workers. */
+  parallel?: DataParallel;
+  dispose: () => void;
+}>;
 
 /** Fewer steps than these do not earn back the seconds that XLA compiles for. */
 const XLA_STEPS = 200;
@@ -122,16 +129,21 @@ export function compilePrograms(
     & Pick<TrainingConfig, "model" | "optimizer" | "schedule">
     & LossOptions,
   options: BatchOptions,
+  workers?: Workers,
 ): Programs {
   const compiler = stepCompiler(model, schedule.steps);
   const step = compileTrainStep(model, options, optimizer, compiler, lossOptions);
   const evaluator = compileEvaluator(model, options, "graph");
+  const parallel = workers &&
+    compileDataParallel(model, options, optimizer, compiler, lossOptions, workers);
   return {
     step,
     evaluator,
+    ...(parallel && { parallel }),
     dispose: () => {
       step.dispose();
       evaluator.dispose();
+      parallel?.dispose();
     },
   };
 }
@@ -219,8 +231,10 @@ export async function* train(
   { signal }: { signal?: AbortSignal | undefined } = {},
 ): AsyncGenerator<TrainingRecord, void, void> {
   const { schedule, batchSize, optimizer } = config;
+  const { parallel } = programs;
   checkSchedule(schedule);
   checkLossOptions(config.model, config);
+  if (parallel !== undefined) checkDataParallel(config, parallel.part.count);
   checkValues(config, data);
   const { contextLength } = data.train;
   const tokensPerStep = batchSize * contextLength;
@@ -228,7 +242,9 @@ export async function* train(
     batchSize,
     seed: createRandom(config.seed).stream("data order").bits(),
     position: session.position,
+    ...(parallel && { part: parallel.part }),
   });
+  const evaluateAll = parallel?.evaluate ?? evaluate;
   // Evaluation is plain: it does not look at what a loss form compares with.
   const seenWindows = needsValues(config.model) ? data.train : withoutValues(data.train);
   const dropoutKey = createRandom(config.seed).stream("dropout").bits();
@@ -237,13 +253,15 @@ export async function* train(
   let lastTurn = performance.now();
   let intervalStart = performance.now();
   let intervalSteps = 0;
+  // Several workers stop together, behind the step in which one of them wished to.
+  let isStopping = false;
   while (true) {
     if (session.evaluationDue) {
       const model = joinModel(session.state.params, session.frozen);
-      const result = await evaluate(programs.evaluator, model, data.heldOut, batchSize);
+      const result = await evaluateAll(programs.evaluator, model, data.heldOut, batchSize);
       const { lossNats, scoredTokens } = result;
       const seen = config.evaluateTrain
-        ? await evaluate(programs.evaluator, model, seenWindows, batchSize)
+        ? await evaluateAll(programs.evaluator, model, seenWindows, batchSize)
         : null;
       session.evaluationDue = false;
       const trainLoss = seen === null ? {} : { trainLossNats: seen.lossNats };
@@ -259,7 +277,7 @@ export async function* train(
       await new Promise((resolve) => setTimeout(resolve, 0));
       lastTurn = performance.now();
     }
-    if (signal?.aborted) {
+    if (parallel === undefined ? signal?.aborted : isStopping) {
       yield { type: "end", ...at(), reason: "stopped" };
       return;
     }
@@ -273,7 +291,11 @@ export async function* train(
       ...(needsNoise(config.qat) &&
         { noiseSeed: tensor([noiseKey | 0, session.step], [2], "int32") }),
     };
-    const result = programs.step(session.state, session.frozen, scalars, batch);
+    const { state, frozen, step } = session;
+    const result = parallel === undefined
+      ? programs.step(state, frozen, scalars, batch)
+      : await parallel.step(state, frozen, scalars, batch, { step, stop: !!signal?.aborted });
+    isStopping = "stop" in result && result.stop;
     const lossNats = (await result.loss.data())[0]!;
     const gradientNorm = (await result.gradientNorm.data())[0]!;
     disposeTree([scalars, batch, result.loss, result.gradientNorm]);

@@ -3,6 +3,7 @@
 export * from "./adamw.ts";
 export * from "./batch.ts";
 export * from "./checkpoint.ts";
+export * from "./data_parallel.ts";
 export * from "./evaluate.ts";
 export * from "./loop.ts";
 export * from "./objectives.ts";

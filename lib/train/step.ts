@@ -25,11 +25,13 @@ import {
   type BatchOptions,
   checkAttentionDropout,
   initModel,
-  meanLoss,
-  meanTokenLoss,
+  type LossSum,
+  meanOf,
   type Model,
   type ModelConfig,
   needsValues,
+  summedTokenLoss,
+  sumOfLosses,
   tokenLosses,
   tokensAfterTokens,
 } from "../models/mod.ts";
@@ -101,8 +103,10 @@ export function compileTrainStep(
       const { value, gradient } = valueAndGradient(
         (params) => {
           const model = joinModel(params, frozen);
-          const loss = trainingLoss(config, model, batch, options, lossOptions);
-          return withPenalties(loss, params, lossOptions.penalties);
+          const mean = meanOf(trainingLoss(config, model, batch, options, lossOptions));
+          const loss = objectiveOfMean(lossOptions.objective ?? PLAIN, mean);
+          return penaltyTerms(params, lossOptions.penalties)
+            .reduce((total, term) => add(total, term), loss);
         },
         state.params,
       );
@@ -112,13 +116,14 @@ export function compileTrainStep(
   );
 }
 
-function trainingLoss(
+/** What training descends on the mean of, over a batch; flooding makes more of the mean. */
+export function trainingLoss(
   config: ModelConfig,
   model: Model,
   { idsBN, dropoutSeed, noiseSeed, ...values }: StepBatch,
   options: BatchOptions,
   { objective = PLAIN, attentionDropout: rate, qat }: LossOptions,
-): Tensor {
+): LossSum {
   const dropout = rate === undefined ? {} : { attentionDropout: { rate, seed: dropoutSeed! } };
   const batchOptions: BatchOptions = {
     ...options,
@@ -127,10 +132,10 @@ function trainingLoss(
     ...(qat && quantizationHooks(qat, model, noiseSeed)),
     ...(objective.form === "label-smoothing" ? { uniform: true } : {}),
   };
-  if (objective.form === "plain") return meanTokenLoss(config, model, idsBN, batchOptions);
+  if (objective.form === "plain") return summedTokenLoss(config, model, idsBN, batchOptions);
   const losses = tokenLosses(config, model, idsBN, batchOptions);
   if (!needsEstimates(objective)) {
-    return meanLoss({ ...losses, lossTB: objectiveLosses(objective, losses) });
+    return sumOfLosses({ ...losses, lossTB: objectiveLosses(objective, losses) });
   }
   // Estimators say nothing of a document's first token, so training leaves it out.
   const idsNB = transpose(idsBN);
@@ -138,20 +143,21 @@ function trainingLoss(
   const valuesNB = transpose(values.valuesBN!);
   const estimatesTB = slice(valuesNB, [1, 0], compared.scoredTB.shape as [number, number]);
   const lossTB = objectiveLosses(objective, compared, estimatesTB);
-  return objectiveOfMean(objective, meanLoss({ ...compared, lossTB }));
+  return sumOfLosses({ ...compared, lossTB });
 }
 
-function withPenalties(loss: Tensor, params: Trainable, { l1, l2 }: Penalties = {}): Tensor {
+/** What penalties add to the mean loss of a batch. */
+export function penaltyTerms(params: Trainable, { l1, l2 }: Penalties = {}): Tensor[] {
   // Biases of mixing heads have an axis for the heads, too.
   const weights = namedLeaves(params)
     .filter(({ name, tensor }) => tensor.rank >= 2 && !name.endsWith("bias"))
     .map(({ tensor }) => tensor);
   const total = (of: (weight: Tensor) => Tensor) =>
     weights.map((weight) => sum(of(weight))).reduce((all, one) => add(all, one));
-  let penalized = loss;
-  if (l1 !== undefined) penalized = add(penalized, mul(total(abs), l1));
-  if (l2 !== undefined) penalized = add(penalized, mul(total(square), l2 / 2));
-  return penalized;
+  return [
+    ...(l1 === undefined ? [] : [mul(total(abs), l1)]),
+    ...(l2 === undefined ? [] : [mul(total(square), l2 / 2)]),
+  ];
 }
 
 /**

@@ -17,7 +17,7 @@ Deno.test("reproduce --dry-run says what is downloaded, stored and trained, and 
     env: { NO_COLOR: "1", HF_ENDPOINT: "http://127.0.0.1:9", KYL_BACKEND: "" },
   }).output();
   const [output, errors] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
-  assert.equal(code, 0, errors);
+  assert.equal(code, 0, errors!);
   const said = output!.trim().split("\n");
   const lines = said.slice(said.findIndex((line) => line.startsWith("text: ")));
   assert.match(lines[0]!, /^text: fineweb-edu, 9,672,101 documents, licence odc-by/);

@@ -1,0 +1,82 @@
+/** Tasks of deno.json as child processes that run side by side. */
+import { join } from "node:path";
+import { readLines } from "./_process.ts";
+import { projectAt } from "./_project.ts";
+
+export type TaskProcess = Readonly<{
+  child: Deno.ChildProcess;
+  /** The exit code, once all output is shown. */
+  ended: Promise<number>;
+}>;
+
+/** A task as `deno task` would start it, with the permissions that deno.json gives it. */
+export function taskCommand(task: string): string[] {
+  const path = join(projectAt().root, "deno.json");
+  const { tasks } = JSON.parse(Deno.readTextFileSync(path)) as {
+    tasks: Record<string, { command: string }>;
+  };
+  return tasks[task]!.command.split(" ").slice(1);
+}
+
+/**
+ * Starts a task. Its output goes where this process's goes or, with `show`, standard error alone to
+ * that, line by line.
+ */
+export function startTask(
+  task: string,
+  argv: readonly string[],
+  { env, show }: Readonly<{
+    env: Readonly<Record<string, string>>;
+    show?: ((line: string) => void) | undefined;
+  }>,
+): TaskProcess {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [...taskCommand(task), ...argv],
+    cwd: projectAt().root,
+    env: { ...env },
+    stdin: "null",
+    stdout: show === undefined ? "inherit" : "null",
+    stderr: show === undefined ? "inherit" : "piped",
+  }).spawn();
+  const shown = show === undefined ? Promise.resolve() : readLines(child.stderr, show);
+  return { child, ended: shown.then(async () => (await child.status).code) };
+}
+
+/**
+ * Waits for processes that belong together. Ctrl-C reaches them by the terminal, SIGTERM is passed
+ * on; once one has failed, what is left after `graceMilliseconds` is ended.
+ *
+ * @returns The exit code of the first that failed, else 0.
+ */
+export async function endTogether(
+  processes: readonly TaskProcess[],
+  graceMilliseconds: number,
+): Promise<number> {
+  let failure = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const signalAll = (signal: Deno.Signal) => {
+    for (const { child } of processes) {
+      try {
+        child.kill(signal);
+      } catch (error) {
+        if (!(error instanceof TypeError)) throw error; // it has ended
+      }
+    }
+  };
+  const handlers =
+    (Deno.build.os === "windows" ? ["SIGINT"] as const : ["SIGINT", "SIGTERM"] as const)
+      .map((signal) => [signal, () => signal === "SIGTERM" && signalAll(signal)] as const);
+  for (const [signal, handle] of handlers) Deno.addSignalListener(signal, handle);
+  try {
+    await Promise.all(processes.map(async ({ ended }) => {
+      const code = await ended;
+      if (code === 0 || failure !== 0) return;
+      failure = code;
+      timer = setTimeout(() => signalAll("SIGKILL"), graceMilliseconds);
+    }));
+    return failure;
+  } finally {
+    clearTimeout(timer);
+    for (const [signal, handle] of handlers) Deno.removeSignalListener(signal, handle);
+  }
+}

@@ -1,0 +1,270 @@
+/**
+ * Several processes that train one model: TensorFlow's own collective operations between them, and
+ * its coordination service, which notices a worker that is gone.
+ *
+ * A worker that dies, hangs or cannot be reached ends the work of all others within
+ * {@linkcode lostWithinSeconds}.
+ */
+
+import * as tf from "@tensorflow/tfjs";
+import { UserError } from "../errors.ts";
+import { EngineError } from "./_binding.ts";
+import {
+  type Cluster,
+  clusterConfig,
+  serverDef,
+  taskName,
+  type Timeouts,
+} from "./_cluster_protos.ts";
+import { Coordination } from "./_coordination.ts";
+import { activeTensorFlow, type TensorFlowBackend, typeAttribute } from "./_tensorflow.ts";
+import { type BackendName, initEngine } from "./backend.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** No worker goes on: one was lost, or they found that they do not belong together. */
+export class WorkersError extends UserError {
+  constructor(readonly reason: "lost" | "refused", message: string) {
+    super(message);
+  }
+}
+
+const DEFAULT_TIMEOUTS: Timeouts = { startSeconds: 300, heartbeatSeconds: 10 };
+
+/** No step of any worker takes so long: what waits longer waits in vain. */
+const STEP_SECONDS = 900;
+/** How long a worker that answers at all may take to answer. */
+const ANSWER_SECONDS = 3;
+/** How long a worker stays to be heard and to answer, once it has told of a failure. */
+const FAREWELL_MS = 2000;
+
+/** The longest time from the loss of a worker to the end of the others. */
+export function lostWithinSeconds(heartbeatSeconds = DEFAULT_TIMEOUTS.heartbeatSeconds): number {
+  return heartbeatSeconds + ANSWER_SECONDS + FAREWELL_MS / 1000 + 5;
+}
+
+/** Stand before messages of workers among TensorFlow's own. */
+const MARKS = { lost: "<worker lost> ", refused: "<workers refused> " } as const;
+
+export type JoinOptions = Readonly<{
+  backend?: BackendName | undefined;
+  timeouts?: Partial<Timeouts>;
+  log?: (line: string) => void;
+}>;
+
+/**
+ * Starts the engine of a worker and waits for all others.
+ *
+ * @throws UserError when the engine is not TensorFlow, when the worker's port cannot be had, and
+ *   when some do not come in time or do not belong together, saying which.
+ */
+export async function joinWorkers(
+  cluster: Cluster,
+  { timeouts, ...engine }: JoinOptions = {},
+): Promise<Workers> {
+  const allTimeouts = { ...DEFAULT_TIMEOUTS, ...timeouts };
+  const config = clusterConfig(cluster, allTimeouts);
+  const status = await initEngine({ ...engine, clusterConfig: config });
+  const native = activeTensorFlow();
+  if (native === null) {
+    throw new UserError(
+      `several workers need the backend tensorflow, found ${status.backend}; run "deno task setup"`,
+    );
+  }
+  const coordination = new Coordination(native.binding);
+  const definition = serverDef(cluster, config);
+  // TensorFlow's server has taken SIGTERM for itself by then, and would ignore it.
+  const restoreTermination = endAtTermination(1000);
+  try {
+    await coordination.enable(definition);
+  } catch (error) {
+    throw startFailure(cluster, allTimeouts.startSeconds, error);
+  } finally {
+    restoreTermination();
+  }
+  return new Workers(cluster, native, coordination);
+}
+
+/** The workers, as one of them sees them. */
+export class Workers {
+  readonly index: number;
+  readonly count: number;
+  readonly addresses: readonly string[];
+  readonly #native: TensorFlowBackend;
+  readonly #coordination: Coordination;
+  /** Of texts that are exchanged, so that each has a name of its own. */
+  #exchanges = 0;
+  /** Of collective operations, by what they sum; workers make them in the same order. */
+  readonly #instances = new Map<string, number>();
+
+  constructor(
+    { addresses, index }: Cluster,
+    native: TensorFlowBackend,
+    coordination: Coordination,
+  ) {
+    this.index = index;
+    this.count = addresses.length;
+    this.addresses = addresses;
+    this.#native = native;
+    this.#coordination = coordination;
+  }
+
+  /**
+   * The sums over all workers of tensors of the same shapes, bit by bit the same on each of them.
+   * The caller frees them.
+   *
+   * @throws WorkersError when another worker is lost.
+   */
+  allReduceSum(tensors: readonly Tensor[]): Promise<Tensor[]> {
+    return this.#guarded(() =>
+      Promise.all(tensors.map((tensor, place) => this.#reduce(tensor, place)))
+    );
+  }
+
+  /**
+   * The texts of all workers, in their order; each waits for all.
+   *
+   * @throws WorkersError when another worker is lost.
+   */
+  async exchange(text: string): Promise<string[]> {
+    const name = `exchange ${this.#exchanges++}`;
+    await this.#guarded(() => this.#coordination.put(`${name}/${this.index}`, text));
+    const arrived = tf.scalar(1);
+    for (const sum of await this.allReduceSum([arrived])) sum.dispose(); // all texts are there
+    arrived.dispose();
+    return await this.#guarded(() =>
+      Promise.all(
+        this.addresses.map((_, index) =>
+          this.#coordination.get(`${name}/${index}`, ANSWER_SECONDS)
+        ),
+      )
+    );
+  }
+
+  /** Which worker, for a message. */
+  nameOf(index: number): string {
+    return `worker ${index} (${this.addresses[index]})`;
+  }
+
+  /** Tells all workers why they cannot go on. Every worker that knows of it may tell them. */
+  async refuse(message: string): Promise<never> {
+    return await this.#leave("refused", message);
+  }
+
+  async #reduce(tensor: Tensor, place: number): Promise<Tensor> {
+    const { binding } = this.#native;
+    const what = `${place} ${tensor.dtype} ${tensor.shape}`;
+    const instance = this.#instances.get(what) ?? this.#instances.size + 1;
+    this.#instances.set(what, instance);
+    const numbers = [this.count, GROUP, instance].map((n) => tf.scalar(n, "int32"));
+    try {
+      const [sum] = await binding.executeWaiting(
+        "CollectiveReduceV2",
+        [
+          typeAttribute("T", tensor.dtype as "float32" | "int32"),
+          { name: "merge_op", type: binding.TF_ATTR_STRING, value: "Add" },
+          { name: "final_op", type: binding.TF_ATTR_STRING, value: "Id" },
+          { name: "communication_hint", type: binding.TF_ATTR_STRING, value: "ring" },
+          { name: "timeout_seconds", type: binding.TF_ATTR_FLOAT, value: STEP_SECONDS },
+          { name: "Nordering_token", type: binding.TF_ATTR_INT, value: 0 },
+        ],
+        this.#native.getInputTensorIds([tensor, ...numbers]),
+        1,
+      );
+      return this.#native.createOutputTensor(sum!);
+    } finally {
+      for (const number of numbers) number.dispose();
+    }
+  }
+
+  async #guarded<T>(wait: () => Promise<T>): Promise<T> {
+    try {
+      return await wait();
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      for (const reason of ["lost", "refused"] as const) {
+        const reported = error.message.split(MARKS[reason])[1]?.split("\n", 1)[0];
+        if (reported !== undefined) throw new WorkersError(reason, reported);
+      }
+      return await this.#leave("lost", await this.#describeLoss(error.message));
+    }
+  }
+
+  async #leave(reason: keyof typeof MARKS, message: string): Promise<never> {
+    await this.#coordination.report(`${MARKS[reason]}${message}`).catch(ignoreEngine);
+    await new Promise((resolve) => setTimeout(resolve, FAREWELL_MS));
+    throw new WorkersError(reason, message);
+  }
+
+  /** Who was lost: those that do not answer, or whom TensorFlow names. */
+  async #describeLoss(found: string): Promise<string> {
+    const others = [...this.addresses.keys()].filter((index) => index !== this.index);
+    const answers = await Promise.all(
+      others.map((index) => this.#coordination.answers(taskName(index), ANSWER_SECONDS)),
+    );
+    const silent = others.filter((_, at) => !answers[at]);
+    const named = others.filter((index) => found.includes(taskName(index)));
+    // Without worker 0, which coordinates all, the others end too and do not answer either.
+    const lost = silent.includes(0) ? [0] : silent.length > 0 ? silent : named;
+    if (lost.length === 0) return `the workers lost each other: ${found.split("\n", 1)[0]}`;
+    const names = lost.map((index) => this.nameOf(index)).join(", ");
+    return `${names} ${lost.length === 1 ? "does" : "do"} not answer`;
+  }
+}
+
+/** All workers are one group. */
+const GROUP = 1;
+
+function ignoreEngine(error: unknown): void {
+  if (!(error instanceof EngineError)) throw error;
+}
+
+/** Ends the process at SIGTERM from `delay` ms on; gives what ends that. */
+function endAtTermination(delay: number): () => void {
+  if (Deno.build.os === "windows") return () => {};
+  const end = () => Deno.exit(143);
+  let isListening = false;
+  const timer = setTimeout(() => {
+    Deno.addSignalListener("SIGTERM", end);
+    isListening = true;
+  }, delay);
+  return () => {
+    clearTimeout(timer);
+    if (isListening) Deno.removeSignalListener("SIGTERM", end);
+  };
+}
+
+function startFailure(
+  { addresses, index }: Cluster,
+  startSeconds: number,
+  error: unknown,
+): Error {
+  if (!(error instanceof EngineError)) return error as Error;
+  const { message } = error;
+  const own = `worker ${index} (${addresses[index]})`;
+  if (message.includes("Could not start gRPC server")) {
+    return new UserError(
+      `${own}: its port cannot be had; end what uses it, or give the worker another one in TF_CONFIG`,
+    );
+  }
+  if (message.includes("Unexpected task registered")) {
+    return new UserError(
+      `${own}: worker 0 (${addresses[0]}) expects fewer than ${addresses.length} workers; give ` +
+        "all the same cluster in TF_CONFIG",
+    );
+  }
+  const missing = addresses.flatMap((address, other) =>
+    other !== index && message.includes(taskName(other)) && message.includes("timed out task names")
+      ? [`worker ${other} (${address})`]
+      : []
+  ).filter((name, _, all) => all.length === 1 || name !== `worker 0 (${addresses[0]})`);
+  if (missing.length > 0) {
+    return new UserError(
+      `${own}: ${missing.join(", ")} did not come within ${startSeconds} s; start all workers, ` +
+        "with the same cluster in TF_CONFIG",
+    );
+  }
+  return new UserError(
+    `${own}: worker 0 (${addresses[0]}) could not be joined within ${startSeconds} s ` +
+      `(${message.split("\n", 1)[0]}); start all workers, with the same cluster in TF_CONFIG`,
+  );
+}

@@ -1,0 +1,20 @@
+/** What is said of a run that has not come to its end. */
+
+import { UserError } from "../errors.ts";
+import type { RunSpec } from "./run_spec.ts";
+
+/** The error of a run that ended behind `step`, and where its last state is. */
+export function interruption(
+  { family, arm, training }: RunSpec,
+  step: number,
+  reason: "stopped" | "diverged",
+  checkpointPath: string,
+): UserError {
+  const run = `${family} ${arm}, seed ${training.seed}`;
+  return new UserError(
+    reason === "stopped"
+      ? `stopped ${run} after step ${step}; run the same again to go on from ${checkpointPath}`
+      : `${run} diverged at step ${step + 1}; the last good state is in ${checkpointPath}; ` +
+        `lower the learning rate (${training.schedule.peakRate})`,
+  );
+}
