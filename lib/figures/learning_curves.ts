@@ -65,6 +65,8 @@ export interface CurveOptions {
   readonly references?: readonly Reference[];
   readonly logX?: boolean;
   readonly logY?: boolean;
+  /** What to say where every curve is of one seed; that it is so, by default. */
+  readonly single?: string;
 }
 
 /** The mean over seeds and its band, point by point along x. */
@@ -167,9 +169,9 @@ function curveTraces(
   }, line];
 }
 
-function spreadInWords(curves: readonly Curve[], band: Band): string {
+function spreadInWords(curves: readonly Curve[], band: Band, single: string): string {
   const counts = [...new Set(curves.map((curve) => curve.seeds.length))].sort((a, b) => a - b);
-  if (counts.length === 1 && counts[0] === 1) return "One seed each, so no band";
+  if (counts.length === 1 && counts[0] === 1) return single;
   const seeds = counts.length === 1
     ? `${counts[0]} seeds`
     : `${counts[0]} to ${counts.at(-1)} seeds`;
@@ -184,6 +186,7 @@ function spreadInWords(curves: readonly Curve[], band: Band): string {
  */
 export function learningCurves(rows: readonly CurveRow[], options: CurveOptions): Figure {
   const { title, xTitle, yTitle, band = minMaxBand, references = [], logX, logY } = options;
+  const { single = "One seed each, so no band" } = options;
   requireRows(rows, title, "rows of curves");
   const curves = meanCurves(rows, title, band);
   const styles = armStyles(curves.map((curve) => curve.arm));
@@ -236,7 +239,7 @@ export function learningCurves(rows: readonly CurveRow[], options: CurveOptions)
       });
     });
   });
-  const spread = spreadInWords(curves, band);
+  const spread = spreadInWords(curves, band, single);
   const ends = curves.map((curve) => {
     const [x, y] = [curve.x.at(-1)!, curve.mean.at(-1)!];
     const range = curve.seeds.length > 1
