@@ -51,7 +51,9 @@ Deno.test("deno task compress --compare has real sizes, the smallest first", () 
       "brotli -q 11": await countOf("brotli", ["-q", "11", "-c", text]),
     };
     for (const { stdout } of [alone, both]) {
-      assert.ok(stdout.split("\n").slice(1).every((line) => [...line].length <= 80), stdout);
+      // A list of what is not on this machine may be longer; terminals wrap it.
+      const lines = stdout.split("\n").slice(1).filter((line) => !line.startsWith("not on this "));
+      assert.ok(lines.every((line) => [...line].length <= 80), stdout);
       const rows = rowsOf(stdout);
       for (const [name, bytes] of Object.entries(expected)) {
         if (bytes === null) {
