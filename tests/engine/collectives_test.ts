@@ -40,7 +40,8 @@ async function refusedWorker(
 
 Deno.test("a worker whose port is in use says so", async () => {
   const addresses = freeAddresses(2);
-  using _listener = Deno.listen({ port: Number(addresses[1]!.split(":")[1]) });
+  const port = Number(addresses[1]!.split(":")[1]);
+  using _listener = Deno.listen({ hostname: "127.0.0.1", port });
   const { code, stderr } = await refusedWorker(addresses, 1);
   assert.equal(code, 1);
   assert.match(
