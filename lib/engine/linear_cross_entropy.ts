@@ -27,8 +27,8 @@ const MOST_BLOCKS = 64;
 
 type Block = Readonly<{ start: number; rows: number }>;
 
-function blocksOf(rows: number, vocabSize: number): Block[] {
-  const fitting = Math.max(1, Math.floor(BLOCK_LOGITS / vocabSize));
+function blocksOf(rows: number, vocabSize: number, blockLogits: number): Block[] {
+  const fitting = Math.max(1, Math.floor(blockLogits / vocabSize));
   const count = Math.min(Math.ceil(rows / fitting), MOST_BLOCKS);
   const each = Math.ceil(rows / count);
   return Array.from({ length: Math.ceil(rows / each) }, (_, index) => ({
@@ -103,9 +103,16 @@ function inputsOf(xRD: Tensor, { weight, bias }: Head): Tensor[] {
 /**
  * Cross-entropy of every row, in nats: x `[R, D]`, labels int32 `[R]` → `[R]`. Nothing as large as
  * the logits is kept for the gradient, which computes them once more.
+ *
+ * @param blockLogits How many logits a block may have, if not one row has more.
  */
-export function linearCrossEntropy(xRD: Tensor, head: Head, labelsR: Tensor): Tensor {
-  const blocks = blocksOf(xRD.shape[0]!, head.weight.shape[1]!);
+export function linearCrossEntropy(
+  xRD: Tensor,
+  head: Head,
+  labelsR: Tensor,
+  blockLogits = BLOCK_LOGITS,
+): Tensor {
+  const blocks = blocksOf(xRD.shape[0]!, head.weight.shape[1]!, blockLogits);
   return withGradient(
     ([x, ...parts], save) => {
       const here = headOf(parts);
@@ -140,8 +147,9 @@ export function weightedLinearCrossEntropy(
   head: Head,
   labelsR: Tensor,
   weightsR: Tensor,
+  blockLogits = BLOCK_LOGITS,
 ): Tensor {
-  const blocks = blocksOf(xRD.shape[0]!, head.weight.shape[1]!);
+  const blocks = blocksOf(xRD.shape[0]!, head.weight.shape[1]!, blockLogits);
   return withGradient(
     ([x, ...parts], save) => {
       const here = headOf(parts);
