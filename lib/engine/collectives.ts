@@ -32,6 +32,8 @@ const DEFAULT_TIMEOUTS: Timeouts = { startSeconds: 300, heartbeatSeconds: 10 };
 
 /** No step of any worker takes so long: what waits longer waits in vain. */
 const STEP_SECONDS = 900;
+/** How long workers wait for each other between steps: some prepare text for hours. */
+const EXCHANGE_SECONDS = 7 * 24 * 3600;
 /** How long a worker that answers at all may take to answer. */
 const ANSWER_SECONDS = 3;
 /** How long a worker stays to be heard and to answer, once it has told of a failure. */
@@ -129,8 +131,8 @@ export class Workers {
     const name = `exchange ${this.#exchanges++}`;
     await this.#guarded(() => this.#coordination.put(`${name}/${this.index}`, text));
     const arrived = tf.scalar(1);
-    for (const sum of await this.allReduceSum([arrived])) sum.dispose(); // all texts are there
-    arrived.dispose();
+    const sum = await this.#guarded(() => this.#reduce(arrived, 0, EXCHANGE_SECONDS));
+    for (const scalar of [sum, arrived]) scalar.dispose(); // all texts are there
     return await this.#guarded(() =>
       Promise.all(
         this.addresses.map((_, index) =>
@@ -150,9 +152,9 @@ export class Workers {
     return await this.#leave("refused", message);
   }
 
-  async #reduce(tensor: Tensor, place: number): Promise<Tensor> {
+  async #reduce(tensor: Tensor, place: number, seconds = STEP_SECONDS): Promise<Tensor> {
     const { binding } = this.#native;
-    const what = `${place} ${tensor.dtype} ${tensor.shape}`;
+    const what = `${place} ${tensor.dtype} ${tensor.shape} ${seconds}`;
     const instance = this.#instances.get(what) ?? this.#instances.size + 1;
     this.#instances.set(what, instance);
     const numbers = [this.count, GROUP, instance].map((n) => tf.scalar(n, "int32"));
@@ -164,7 +166,7 @@ export class Workers {
           { name: "merge_op", type: binding.TF_ATTR_STRING, value: "Add" },
           { name: "final_op", type: binding.TF_ATTR_STRING, value: "Id" },
           { name: "communication_hint", type: binding.TF_ATTR_STRING, value: "ring" },
-          { name: "timeout_seconds", type: binding.TF_ATTR_FLOAT, value: STEP_SECONDS },
+          { name: "timeout_seconds", type: binding.TF_ATTR_FLOAT, value: seconds },
           { name: "Nordering_token", type: binding.TF_ATTR_INT, value: 0 },
         ],
         this.#native.getInputTensorIds([tensor, ...numbers]),

@@ -38,6 +38,7 @@ import {
 } from "./run_store.ts";
 import { checkEstimates, measureTokens } from "./token_estimates.ts";
 import {
+  afterWorker0,
   agreeOnRuns,
   followRecords,
   followSession,
@@ -103,7 +104,8 @@ export async function runAll(
   options: RunOptions,
 ): Promise<RunResult[]> {
   const { cluster: workers } = options;
-  const { sources, asked } = await planRuns(specs, options);
+  const plan = () => planRuns(specs, options);
+  const { sources, asked } = await (workers === undefined ? plan() : afterWorker0(workers, plan));
   const planned = workers === undefined
     ? [...sources, ...asked]
     : await agreeOnRuns(workers, [...sources, ...asked]);

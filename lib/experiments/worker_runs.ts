@@ -36,7 +36,7 @@ export async function agreeOnRuns<Run extends Planned>(
 ): Promise<Run[]> {
   for (const { spec } of planned) checkDataParallel(spec.training, workers.count);
   const own = {
-    facts: await factsOf(workers, planned.filter(({ stored }) => stored === null)),
+    facts: await factsOf(workers, planned),
     ids: planned.flatMap(({ id, stored }) => stored === null ? [id] : []),
   };
   const all = (await workers.exchange(JSON.stringify(own)))
@@ -54,6 +54,17 @@ export async function agreeOnRuns<Run extends Planned>(
   return first.ids.map((id) => ({ ...planned.find((run) => run.id === id)!, stored: null }));
 }
 
+/**
+ * Lets worker 0 do what only one process may do at a time, tokenizing text into a cache that all
+ * share, before the others find it done.
+ */
+export async function afterWorker0<T>(workers: Workers, work: () => Promise<T>): Promise<T> {
+  if (workers.index !== 0) await workers.exchange("");
+  const result = await work();
+  if (workers.index === 0) await workers.exchange("");
+  return result;
+}
+
 async function factsOf({ addresses }: Workers, planned: readonly Planned[]): Promise<Facts> {
   const status = engineStatus();
   return {
@@ -62,7 +73,8 @@ async function factsOf({ addresses }: Workers, planned: readonly Planned[]): Pro
     Deno: Deno.version.deno,
     threads: `${status?.threads}`,
     commit: await gitCommit(),
-    "runs to train": `${planned.length}`,
+    device: status?.device ?? "none",
+    runs: `${planned.length}`,
     ...Object.fromEntries(planned.flatMap(({ spec }, run) => leavesOfValue(spec, `run ${run}:`))),
     // Behind the options, which say more: what is left is the text.
     ...Object.fromEntries(planned.map(({ id }, run) => [`run ${run}, by options and text`, id])),

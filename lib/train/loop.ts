@@ -217,8 +217,9 @@ const TURN_MS = 50;
  * next step boundary; a loss that is not finite, or has grown to a multiple of the first, ends it
  * before the update that would spoil the parameters is adopted.
  *
- * The same configuration, data and backend give the same records bit by bit, interrupted and
- * resumed or not, but for `tokensPerSecond`.
+ * The same configuration, data, backend (device, threads and TensorFlow's kernels included) and
+ * number of workers give the same records bit by bit, interrupted and resumed or not, but for
+ * `tokensPerSecond`.
  *
  * @throws UserError when the schedule or the batch size does not fit, and when windows have no
  *   values that the model is to learn, or have some that it would not look at.

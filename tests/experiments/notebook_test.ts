@@ -106,6 +106,7 @@ Deno.test("PROJECT_FOLDERS lie in the project, wherever the notebook runs", () =
       published: join(root, "data", "runs"),
       cache: join(root, ".cache"),
       results: join(root, "out", "results"),
+      bench: join(root, "data", "bench"),
     },
   );
 });
