@@ -64,12 +64,13 @@ function withoutNotices(said: string): string {
 }
 
 /**
- * Sends Ctrl-C once a task has said something on standard error; gives what it said and how it
+ * Sends Ctrl-C, or another signal, once a task has said something on standard error; gives what it said and how it
  * ended.
  */
 export async function interruptTask(
   command: Deno.Command,
   until: RegExp,
+  signal: Deno.Signal = "SIGINT",
 ): Promise<{ code: number; signal: Deno.Signal | null; stdout: string; stderr: string }> {
   const process = command.spawn();
   const output = new Response(process.stdout).text();
@@ -79,7 +80,7 @@ export async function interruptTask(
     stderr += chunk;
     if (sent || !until.test(stderr)) continue;
     sent = true;
-    process.kill("SIGINT");
+    process.kill(signal);
   }
   return { ...await process.status, stdout: await output, stderr: withoutNotices(stderr) };
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { freeAddresses } from "../../lib/cli/_local_workers.ts";
 import type { RunRecord } from "../../lib/experiments/mod.ts";
 import { workerEnvironment } from "../_workers.ts";
+import { interruptTask } from "./_task.ts";
 import { TINY_OPTIONS, withOwnProject } from "./_own_project.ts";
 
 const ONE_THREAD = { TF_NUM_INTRAOP_THREADS: "1" };
@@ -16,22 +17,6 @@ async function lossesIn(folder: string): Promise<number[]> {
     .flatMap((record) => "lossNats" in record ? [record.lossNats] : []);
 }
 
-/** Sends a signal once a task shows a step on standard error; gives its exit code and what it said. */
-async function signalled(command: Deno.Command, until: RegExp, signal: Deno.Signal) {
-  const process = command.spawn();
-  const output = new Response(process.stdout).text();
-  let stderr = "";
-  let sent = false;
-  for await (const chunk of process.stderr.pipeThrough(new TextDecoderStream())) {
-    stderr += chunk;
-    if (sent || !until.test(stderr)) continue;
-    sent = true;
-    process.kill(signal);
-  }
-  await output;
-  return { code: (await process.status).code, stderr };
-}
-
 Deno.test({
   name: "a run that two workers begin, and stop, is finished by one process with the same losses",
   ignore: Deno.build.os === "windows",
@@ -42,7 +27,7 @@ Deno.test({
       assert.equal(whole.code, 0, whole.stderr);
       const expected = await lossesIn(folder);
 
-      const begun = await signalled(
+      const begun = await interruptTask(
         command("launch", [...options, "--workers", "2", "--fresh"]),
         /step 10\//,
         "SIGTERM",
