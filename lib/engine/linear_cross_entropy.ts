@@ -69,11 +69,16 @@ class GradientSums {
 
   constructor(readonly head: Head) {}
 
-  /** @param softmaxCV Of a block, times the weights of its rows. */
-  add(xCD: Tensor, softmaxCV: Tensor): void {
+  /** Adds a block of rows and their weights; gives its losses `[C]`. */
+  add(block: Block, xRD: Tensor, labelsR: Tensor, rowWeightR: Tensor): Tensor {
+    const xCD = rowsOf(xRD, block);
+    const { powersCV, totalC1, lossC } = crossEntropies(xCD, this.head, rowsOf(labelsR, block));
+    const weightC1 = tf.expandDims(rowsOf(rowWeightR, block), 1);
+    const softmaxCV = tf.mul(powersCV, tf.div(weightC1, totalC1));
     this.#inputs.push(matMul(softmaxCV, this.head.weight, false, true));
     this.#weights.push(matMul(xCD, softmaxCV, true, false));
     if (this.head.bias !== undefined) this.#biases.push(tf.sum(softmaxCV, 0));
+    return lossC;
   }
 
   /** In the order of x, weight, bias. */
@@ -123,14 +128,8 @@ export function linearCrossEntropy(
       return tf.concat(losses, 0);
     },
     (dyR, [x, labels, ...parts]) => {
-      const here = headOf(parts);
-      const sums = new GradientSums(here);
-      for (const block of blocks) {
-        const xCD = rowsOf(x!, block);
-        const { powersCV, totalC1 } = crossEntropies(xCD, here, rowsOf(labels!, block));
-        const weightC1 = tf.expandDims(rowsOf(dyR, block), 1);
-        sums.add(xCD, tf.mul(powersCV, tf.div(weightC1, totalC1)));
-      }
+      const sums = new GradientSums(headOf(parts));
+      for (const block of blocks) sums.add(block, x!, labels!, dyR);
       return sums.finish(x!, labels!, dyR);
     },
     inputsOf(xRD, head),
@@ -152,15 +151,8 @@ export function weightedLinearCrossEntropy(
   const blocks = blocksOf(xRD.shape[0]!, head.weight.shape[1]!, blockLogits);
   return withGradient(
     ([x, ...parts], save) => {
-      const here = headOf(parts);
-      const sums = new GradientSums(here);
-      const losses = blocks.map((block) => {
-        const xCD = rowsOf(x!, block);
-        const { powersCV, totalC1, lossC } = crossEntropies(xCD, here, rowsOf(labelsR, block));
-        const weightC1 = tf.expandDims(rowsOf(weightsR, block), 1);
-        sums.add(xCD, tf.mul(powersCV, tf.div(weightC1, totalC1)));
-        return lossC;
-      });
+      const sums = new GradientSums(headOf(parts));
+      const losses = blocks.map((block) => sums.add(block, x!, labelsR, weightsR));
       save(sums.finish(x!, labelsR, weightsR));
       return tf.sum(tf.mul(tf.concat(losses, 0), weightsR));
     },
