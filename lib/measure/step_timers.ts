@@ -9,13 +9,7 @@ import {
   type Tree,
   valueAndGradient,
 } from "../engine/mod.ts";
-import {
-  meanOf,
-  type Model,
-  type ModelConfig,
-  sampleLength,
-  summedTokenLoss,
-} from "../models/mod.ts";
+import { meanTokenLoss, type Model, type ModelConfig, sampleLength } from "../models/mod.ts";
 import { needsNoise, type QuantizationAwareTraining } from "../qat/mod.ts";
 import {
   ADAMW_DEFAULTS,
@@ -129,7 +123,7 @@ export async function phaseTimes(
   compiler: Compiler = "xla",
 ): Promise<TurnTimes[]> {
   const lossOf = (model: Model, idsBN: Tensor) =>
-    meanOf(summedTokenLoss(config, model, idsBN, { padId: null }));
+    meanTokenLoss(config, model, idsBN, { padId: null });
   const forward = jit("forward", lossOf, { compiler });
   const backward = jit(
     "forward and backward",

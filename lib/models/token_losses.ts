@@ -177,6 +177,23 @@ export function meanLoss(losses: TokenLosses): Tensor {
   return meanOf(sumOfLosses(losses));
 }
 
+/** Losses of tokens where something acts on logits or there are none, else what the head reads. */
+function lossesOrPredictions(
+  config: ModelConfig,
+  params: Model,
+  idsBN: Tensor,
+  options: BatchOptions,
+): TokenLosses | Scored {
+  if (needsValues(config)) return tokenLosses(config, params, idsBN, options);
+  const predicted = scoredPredictions(config, params, idsBN, options);
+  return hasHookedOutput(predicted.head) ? lossesOf(predicted, options) : predicted;
+}
+
+function weightedLoss(predicted: Scored, weightsTB: Tensor): Tensor {
+  const [targetsR, weightsR] = [predicted.targetsTB, weightsTB].map((x) => reshape(x, [-1]));
+  return weightedLinearCrossEntropy(headRows(predicted), predicted.head, targetsR!, weightsR!);
+}
+
 /**
  * The sum of {@linkcode tokenLosses}, for training: the head's logits are computed once for the loss
  * and its gradient, and not kept.
@@ -189,13 +206,24 @@ export function summedTokenLoss(
   idsBN: Tensor,
   options: BatchOptions,
 ): LossSum {
-  if (needsValues(config)) return sumOfLosses(tokenLosses(config, params, idsBN, options));
-  const predicted = scoredPredictions(config, params, idsBN, options);
-  const { head, targetsTB, scoredTB } = predicted;
-  if (hasHookedOutput(head)) return sumOfLosses(lossesOf(predicted, options));
-  const [targetsR, scoredR] = [targetsTB, scoredTB].map((x) => reshape(x, [-1]));
-  const loss = weightedLinearCrossEntropy(headRows(predicted), head, targetsR!, scoredR!);
-  return { loss, scored: sum(scoredTB) };
+  const found = lossesOrPredictions(config, params, idsBN, options);
+  if ("lossTB" in found) return sumOfLosses(found);
+  return { loss: weightedLoss(found, found.scoredTB), scored: sum(found.scoredTB) };
+}
+
+/**
+ * The {@linkcode meanLoss} of {@linkcode tokenLosses}, as {@linkcode summedTokenLoss}; gradients have
+ * the bits that those of the mean have.
+ */
+export function meanTokenLoss(
+  config: ModelConfig,
+  params: Model,
+  idsBN: Tensor,
+  options: BatchOptions,
+): Tensor {
+  const found = lossesOrPredictions(config, params, idsBN, options);
+  if ("lossTB" in found) return meanLoss(found);
+  return weightedLoss(found, div(found.scoredTB, maximum(sum(found.scoredTB), 1)));
 }
 
 /**

@@ -27,6 +27,7 @@ import {
   initModel,
   type LossSum,
   meanOf,
+  meanTokenLoss,
   type Model,
   type ModelConfig,
   needsValues,
@@ -103,8 +104,11 @@ export function compileTrainStep(
       const { value, gradient } = valueAndGradient(
         (params) => {
           const model = joinModel(params, frozen);
-          const mean = meanOf(trainingLoss(config, model, batch, options, lossOptions));
-          const loss = objectiveOfMean(lossOptions.objective ?? PLAIN, mean);
+          const objective = lossOptions.objective ?? PLAIN;
+          const mean = objective.form === "plain"
+            ? meanTokenLoss(config, model, ...trainingInputs(model, batch, options, lossOptions))
+            : meanOf(trainingLoss(config, model, batch, options, lossOptions));
+          const loss = objectiveOfMean(objective, mean);
           return penaltyTerms(params, lossOptions.penalties)
             .reduce((total, term) => add(total, term), loss);
         },
@@ -116,31 +120,42 @@ export function compileTrainStep(
   );
 }
 
-/** What training descends on the mean of, over a batch; flooding makes more of the mean. */
-export function trainingLoss(
-  config: ModelConfig,
+/** The ids of a batch, and what acts on it in training. */
+function trainingInputs(
   model: Model,
   { idsBN, dropoutSeed, noiseSeed, ...values }: StepBatch,
   options: BatchOptions,
   { objective = PLAIN, attentionDropout: rate, qat }: LossOptions,
-): LossSum {
+): [idsBN: Tensor, options: BatchOptions] {
   const dropout = rate === undefined ? {} : { attentionDropout: { rate, seed: dropoutSeed! } };
-  const batchOptions: BatchOptions = {
+  return [idsBN, {
     ...options,
     ...values,
     ...dropout,
     ...(qat && quantizationHooks(qat, model, noiseSeed)),
     ...(objective.form === "label-smoothing" ? { uniform: true } : {}),
-  };
-  if (objective.form === "plain") return summedTokenLoss(config, model, idsBN, batchOptions);
-  const losses = tokenLosses(config, model, idsBN, batchOptions);
+  }];
+}
+
+/** What training descends on the mean of, over a batch; flooding makes more of the mean. */
+export function trainingLoss(
+  config: ModelConfig,
+  model: Model,
+  batch: StepBatch,
+  options: BatchOptions,
+  lossOptions: LossOptions,
+): LossSum {
+  const { objective = PLAIN } = lossOptions;
+  const inputs = trainingInputs(model, batch, options, lossOptions);
+  if (objective.form === "plain") return summedTokenLoss(config, model, ...inputs);
+  const losses = tokenLosses(config, model, ...inputs);
   if (!needsEstimates(objective)) {
     return sumOfLosses({ ...losses, lossTB: objectiveLosses(objective, losses) });
   }
   // Estimators say nothing of a document's first token, so training leaves it out.
-  const idsNB = transpose(idsBN);
+  const idsNB = transpose(batch.idsBN);
   const compared = { ...losses, scoredTB: tokensAfterTokens(idsNB, options.padId) };
-  const valuesNB = transpose(values.valuesBN!);
+  const valuesNB = transpose(batch.valuesBN!);
   const estimatesTB = slice(valuesNB, [1, 0], compared.scoredTB.shape as [number, number]);
   const lossTB = objectiveLosses(objective, compared, estimatesTB);
   return sumOfLosses({ ...compared, lossTB });
