@@ -200,11 +200,10 @@ async function report(
     const stored = await finishedRun(run, PROJECT_FOLDERS);
     if (stored === null) {
       unfinished.push(`${nameOf(run)}: ${failures.get(number) ?? "not finished"}`);
-    } else {results.push({
-        ...stored,
-        config: { ...stored.config, spec: run.spec },
-        source: "stored",
-      });}
+    } else {
+      const config = { ...stored.config, spec: run.spec };
+      results.push({ ...stored, config, source: "stored" });
+    }
   }
   if (results.length > 0) {
     const rows = summarizeArms(results).map((arm) => {
