@@ -301,8 +301,9 @@ for (const name of COMPILED) {
       assertClose(await read(result.value), await read(value), 1e-5, "loss");
       const expected = namedLeaves(gradient);
       for (const [index, { name, tensor }] of namedLeaves(result.gradient).entries()) {
-        // Both sides are float32, compiled and not: products of another order of sums, through norms.
-        assertClose(await read(tensor), await read(expected[index]!.tensor), 5e-5, name);
+        // oneDNN's compiled and uncompiled products add in other orders, which norms make larger.
+        const tolerance = mode.backend === "tensorflow" ? 5e-5 : 1e-5;
+        assertClose(await read(tensor), await read(expected[index]!.tensor), tolerance, name);
         assert.ok((await read(tensor)).some((one) => one !== 0), `${name} has a gradient`);
       }
       run.dispose();
