@@ -1,5 +1,5 @@
 /** The command line of `deno task train`: its options, and where they mean something. */
-import { BACKENDS } from "../engine/mod.ts";
+import { BACKENDS, MATMUL_PRECISIONS } from "../engine/mod.ts";
 import { EXPANSIONS, JOINS } from "../models/mod.ts";
 import { TEXT_UNITS } from "../text/mod.ts";
 import { type CommandSpec, type OptionValues, refuseIdleOptions } from "./_args.ts";
@@ -114,6 +114,13 @@ export const trainCommand = {
     ...LOSS_OPTIONS,
     ...QUANTIZATION_OPTIONS,
     backend: { type: "choice", choices: BACKENDS, description: "force a backend" },
+    matmulPrecision: {
+      type: "choice",
+      choices: MATMUL_PRECISIONS,
+      default: "float32",
+      description:
+        "of matrix products' operands; bfloat16 needs a processor with AMX or AVX512_BF16",
+    },
     fresh: { type: "boolean", description: "train anew, whatever is stored" },
     json: { type: "boolean", description: "print the records as JSON lines" },
   },

@@ -38,9 +38,10 @@ async function main(argv: readonly string[]): Promise<number> {
   const stores = { folders: PROJECT_FOLDERS, ...projectData() };
   const teacher = await teacherOf(options, data, { ...stores, log });
   const spec = runSpec(options, given, data, teacher);
-  const { backend } = options;
-  const workers = cluster === null ? undefined : await joinWorkers(cluster, { backend, log });
-  if (workers === undefined) await initEngine({ backend });
+  const { backend, matmulPrecision } = options;
+  const engine = { backend, matmulPrecision };
+  const workers = cluster === null ? undefined : await joinWorkers(cluster, { ...engine, log });
+  if (workers === undefined) await initEngine(engine);
   else log(`workers: ${workers.addresses.join(", ")}`);
   const progress = liveProgress();
   let stopped = "";
@@ -143,6 +144,7 @@ export function runSpec(
 ): RunSpec {
   const { model, objective } = options;
   const qat = quantizationOf(options);
+  const { matmulPrecision } = options;
   const evaluateTrain = given.has("evaluateTrain") ? options.evaluateTrain : "trainWindows" in data;
   return {
     arm: [model, ...(objective === "plain" ? [] : [objective]), ...(qat ? [qat.method] : [])]
@@ -163,6 +165,7 @@ export function runSpec(
       logEvery: 10,
       evaluateEvery: options.evaluateEvery,
       ...(evaluateTrain && { evaluateTrain }),
+      ...(matmulPrecision !== "float32" && { matmulPrecision }),
       ...lossOf(options),
       ...(qat && { qat }),
     },

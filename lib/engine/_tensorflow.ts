@@ -55,14 +55,18 @@ export function activeTensorFlow(): TensorFlowBackend | null {
  * Loads the library at `libraryPath` and registers the backend and its kernels with TensorFlow.js;
  * what has been registered stays.
  *
- * @param threads That share an operation.
- * @param clusterConfig See {@linkcode TensorFlowBinding}.
+ * @param options.threads That share an operation.
+ * @param options.clusterConfig See {@linkcode TensorFlowBinding}.
+ * @param options.matmulPrecision Of oneDNN's products, which are those of graphs.
  * @throws What the dynamic loader or TensorFlow says, when the library cannot be used.
  */
 export function registerTensorFlow(
   libraryPath: string,
-  threads: number,
-  clusterConfig?: Uint8Array,
+  { threads, clusterConfig, matmulPrecision }: Readonly<{
+    threads: number;
+    clusterConfig?: Uint8Array | undefined;
+    matmulPrecision: "float32" | "bfloat16";
+  }>,
 ): TensorFlowBackend {
   if (backend !== null) return backend;
   // Level 3 leaves fatal messages: whatever fails is reported through a status anyway.
@@ -70,6 +74,9 @@ export function registerTensorFlow(
   // oneDNN's products and softmax are faster than Eigen's; TensorFlow itself takes them only where the
   // processor has AVX-512.
   Deno.env.set("TF_ENABLE_ONEDNN_OPTS", Deno.env.get("TF_ENABLE_ONEDNN_OPTS") ?? "1");
+  // Set in any case, so that no environment makes float32 something else.
+  Deno.env.set("ONEDNN_DEFAULT_FPMATH_MODE", matmulPrecision === "bfloat16" ? "BF16" : "STRICT");
+  Deno.env.delete("TF_SET_ONEDNN_FPMATH_MODE");
   const binding = withQuietStandardError(() =>
     new TensorFlowBinding(libraryPath, threads, clusterConfig)
   );

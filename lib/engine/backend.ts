@@ -12,6 +12,10 @@ export type BackendName = (typeof BACKENDS)[number];
 /** The environment variable that forces a backend. */
 export const BACKEND_VARIABLE = "KYL_BACKEND";
 
+/** What operands of matrix products are rounded to; sums and all else are float32. */
+export const MATMUL_PRECISIONS = ["float32", "bfloat16"] as const;
+export type MatmulPrecision = (typeof MATMUL_PRECISIONS)[number];
+
 export type EngineStatus = Readonly<{
   backend: BackendName;
   /** Why this backend, in one line. */
@@ -20,6 +24,7 @@ export type EngineStatus = Readonly<{
   device: string;
   /** Threads that share an operation: the last bits of sums depend on their number. */
   threads: number;
+  matmulPrecision: MatmulPrecision;
   /** TensorFlow's version and library file, when that backend runs. */
   tensorflow: Readonly<{ version: string; library: string }> | null;
   /** The backends that were tried before, and what stopped each. */
@@ -28,15 +33,20 @@ export type EngineStatus = Readonly<{
 
 type Start = Pick<EngineStatus, "device" | "threads" | "tensorflow">;
 
+/** What a backend is started with; each takes what it has. */
+type StartOptions = Readonly<{
+  threads?: number | undefined;
+  clusterConfig?: Uint8Array | undefined;
+  matmulPrecision?: MatmulPrecision;
+}>;
+
 /** TensorFlow's own variable for the number of threads that share an operation. */
 const THREADS_VARIABLE = "TF_NUM_INTRAOP_THREADS";
 
 /** More than any machine has, and still a number that a file's header holds. */
 const MOST_THREADS = 65_535;
 
-const STARTERS: Readonly<
-  Record<BackendName, (threads?: number, clusterConfig?: Uint8Array) => Promise<Start>>
-> = {
+const STARTERS: Readonly<Record<BackendName, (options: StartOptions) => Promise<Start>>> = {
   tensorflow: startTensorFlow,
   webgpu: startWebGpu,
   wasm: startWasm,
@@ -79,6 +89,11 @@ export function runningThreads(): number {
   return activeTensorFlow()?.binding.threads ?? 1;
 }
 
+/** The precision of the running engine's matrix products. */
+export function runningMatmulPrecision(): MatmulPrecision {
+  return started?.matmulPrecision ?? "float32";
+}
+
 /**
  * Starts the engine: the forced backend, or the first of tensorflow, webgpu (hardware adapters
  * only) and wasm that works. Later calls return the running engine and must not ask for another.
@@ -88,14 +103,18 @@ export function runningThreads(): number {
  *   `TF_NUM_INTRAOP_THREADS` says. Other backends have one.
  * @param options.clusterConfig What TensorFlow's context needs in a cluster, which
  *   `joinWorkers` gives; nothing for a process of its own.
+ * @param options.matmulPrecision `bfloat16` is oneDNN's, for TensorFlow on processors that have
+ *   bfloat16 products (AMX, AVX512_BF16) and as a graph only: XLA on processors has none.
  * @param options.log Receives one line with the choice and its reason; standard error by default.
- * @throws UserError when a forced backend is unknown or unavailable, saying how to get it.
+ * @throws UserError when a forced backend is unknown or unavailable, saying how to get it, and when
+ *   it or the processor has no bfloat16 products.
  */
 export async function initEngine(
   options: {
     backend?: BackendName | undefined;
     threads?: number | undefined;
     clusterConfig?: Uint8Array | undefined;
+    matmulPrecision?: MatmulPrecision | undefined;
     log?: (line: string) => void;
   } = {},
 ): Promise<EngineStatus> {
@@ -109,6 +128,13 @@ export async function initEngine(
           "this process; restart it",
       );
     }
+    const { matmulPrecision = started.matmulPrecision } = options;
+    if (matmulPrecision !== started.matmulPrecision) {
+      throw new UserError(
+        `the engine already multiplies in ${started.matmulPrecision}, so ${matmulPrecision} ` +
+          "cannot be used in this process; restart it",
+      );
+    }
     if (forced !== undefined && forced !== started.backend) {
       throw new UserError(
         `the engine already runs on ${started.backend}, so ${forced} cannot be used in this process; restart it`,
@@ -119,17 +145,27 @@ export async function initEngine(
   if (forced !== undefined && !BACKENDS.includes(forced)) {
     throw new UserError(`unknown backend "${forced}"; expected one of ${BACKENDS.join(", ")}`);
   }
+  const { matmulPrecision = "float32" } = options;
+  if (matmulPrecision === "bfloat16" && (forced ?? TENSORFLOW) !== TENSORFLOW) {
+    throw new UserError(
+      `bfloat16 products: expected the backend ${TENSORFLOW}, found ${forced}; leave one of them out`,
+    );
+  }
   const unavailable: { backend: BackendName; reason: string }[] = [];
-  const candidates = forced === undefined ? BACKENDS.filter((name) => name !== "cpu") : [forced];
+  const candidates: readonly BackendName[] = forced !== undefined
+    ? [forced]
+    : matmulPrecision === "bfloat16"
+    ? [TENSORFLOW]
+    : BACKENDS.filter((name) => name !== "cpu");
   for (const backend of candidates) {
     try {
-      const start = await startBackend(backend, threads, clusterConfig);
+      const start = await startBackend(backend, { threads, clusterConfig, matmulPrecision });
       const reason = forced !== undefined
         ? `forced by ${options.backend === undefined ? BACKEND_VARIABLE : "an option"}`
         : unavailable.length === 0
         ? "first choice"
         : unavailable.map((other) => `no ${other.backend} (${other.reason})`).join(", ");
-      started = { backend, reason, ...start, unavailable };
+      started = { backend, reason, ...start, matmulPrecision, unavailable };
       (options.log ?? console.error)(describeEngine(started));
       return started;
     } catch (error) {
@@ -149,17 +185,19 @@ export async function initEngine(
  */
 export function startBackend(
   backend: BackendName,
-  threads?: number,
-  clusterConfig?: Uint8Array,
+  options: StartOptions = {},
 ): Promise<Start> {
   tf.enableProdMode(); // also silences the advice to install tfjs-node
-  return STARTERS[backend](threads, clusterConfig);
+  return STARTERS[backend](options);
 }
 
 /** One line: the backend, its device and why it was chosen. */
 export function describeEngine(status: EngineStatus): string {
   const version = status.tensorflow === null ? "" : ` ${status.tensorflow.version}`;
-  return `engine: ${status.backend}${version} on ${status.device} (${status.reason})`;
+  const products = status.matmulPrecision === "float32"
+    ? ""
+    : `, matrix products in ${status.matmulPrecision}`;
+  return `engine: ${status.backend}${version} on ${status.device} (${status.reason})${products}`;
 }
 
 function forcedByEnvironment(): BackendName | undefined {
@@ -179,10 +217,11 @@ function checkThreads(name: string, threads: number, found = `${threads}`): numb
   throw new UserError(`${name}: expected 1 … ${MOST_THREADS} threads, found ${found}`);
 }
 
-async function startTensorFlow(
+async function startTensorFlow({
   threads = threadsByEnvironment(),
-  clusterConfig?: Uint8Array,
-): Promise<Start> {
+  clusterConfig,
+  matmulPrecision = "float32",
+}: StartOptions): Promise<Start> {
   const variable = Deno.env.get(LIBRARY_VARIABLE);
   const { path, searched } = findTensorFlowLibrary({ variable });
   if (path === null && variable) {
@@ -193,7 +232,7 @@ async function startTensorFlow(
   if (path === null) throw new Error(`libtensorflow not found in ${searched.join(", ")}`);
   let binding;
   try {
-    ({ binding } = registerTensorFlow(path, threads, clusterConfig));
+    ({ binding } = registerTensorFlow(path, { threads, clusterConfig, matmulPrecision }));
   } catch (error) {
     if (!variable) throw error;
     throw new UserError(
@@ -203,12 +242,27 @@ async function startTensorFlow(
     );
   }
   await use(TENSORFLOW);
+  if (matmulPrecision === "bfloat16" && !roundsOperands()) {
+    throw new UserError(
+      "bfloat16 products: expected a processor that has them (AMX, AVX512_BF16) and TensorFlow " +
+        "with oneDNN on it, found products in float32; leave the option out",
+    );
+  }
   const gpu = binding.devices.find((device) => device.type === "GPU");
   return {
     device: gpu === undefined ? "CPU" : `GPU (${gpu.name})`,
     threads: binding.threads,
     tensorflow: { version: binding.TF_Version, library: path },
   };
+}
+
+/** Whether products round their operands to bfloat16, in which 1 + 2⁻¹⁰ is 1. */
+function roundsOperands(): boolean {
+  return tf.tidy(() => {
+    const size = 64; // small enough to cost nothing, large enough that no kernel is left out
+    const product = tf.matMul(tf.fill([size, size], 1 + 2 ** -10), tf.eye(size));
+    return product.dataSync().every((value) => value === 1);
+  });
 }
 
 async function startWebGpu(): Promise<Start> {

@@ -18,7 +18,7 @@ import {
 } from "./_cluster_protos.ts";
 import { Coordination } from "./_coordination.ts";
 import { activeTensorFlow, type TensorFlowBackend, typeAttribute } from "./_tensorflow.ts";
-import { type BackendName, initEngine } from "./backend.ts";
+import { type BackendName, initEngine, type MatmulPrecision } from "./backend.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** No worker goes on: one was lost, or they found that they do not belong together. */
@@ -49,6 +49,7 @@ const MARKS = { lost: "<worker lost> ", refused: "<workers refused> " } as const
 
 export type JoinOptions = Readonly<{
   backend?: BackendName | undefined;
+  matmulPrecision?: MatmulPrecision | undefined;
   timeouts?: Partial<Timeouts>;
   log?: (line: string) => void;
 }>;

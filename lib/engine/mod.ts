@@ -8,7 +8,10 @@ export {
   type EngineStatus,
   engineStatus,
   initEngine,
+  MATMUL_PRECISIONS,
+  type MatmulPrecision,
   runningBackend,
+  runningMatmulPrecision,
   runningThreads,
   runsOnGpu,
 } from "./backend.ts";

@@ -7,6 +7,7 @@ import { largestCode } from "../qat/mod.ts";
 import { formatTokenizer } from "../tokenizer/mod.ts";
 import {
   checkLossOptions,
+  checkMatmulPrecision,
   checkSchedule,
   compilePrograms,
   disposeSession,
@@ -188,6 +189,7 @@ async function planRuns(
     const isWanted = !fresh || startedAnew.has(`${folders.runs} ${id}`);
     const stored = isWanted ? await findRun(folders, id, needWeights || fresh) : null;
     if (stored === null) {
+      checkMatmulPrecision(spec.training);
       const options = { fresh: fresh && !keepNeeded, needWeights: true };
       for (const source of needed) sources.push(await plan(source, options));
     }
@@ -209,6 +211,7 @@ function checkRun(
   checkModelSizes(training.model);
   checkSchedule(training.schedule);
   checkLossOptions(training.model, training);
+  checkPrecision(spec);
   checkTeacher(spec, data);
   checkEstimates(spec, prepared, onto);
   for (const bits of quantizedBits) largestCode(bits);
@@ -219,6 +222,18 @@ function checkRun(
         `${data.train.contextLength} tokens; lower the batch size or the context, or add text`,
     );
   }
+}
+
+/** @throws UserError for what must not depend on the precision of training. */
+function checkPrecision({ training, ...spec }: RunSpec): void {
+  if ((training.matmulPrecision ?? "float32") === "float32") return;
+  const others = ["teacher", "frozenEncoder", "estimates", "rounding", "compression"] as const;
+  const other = others.find((name) => spec[name] !== undefined);
+  if (other === undefined) return;
+  throw new UserError(
+    `products in ${training.matmulPrecision} are for training and its evaluations: expected no ` +
+      `${other} in the same run, found one; train in float32`,
+  );
 }
 
 /** Runs that this process began anew: with `fresh`, the same call again goes on with them. */

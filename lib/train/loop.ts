@@ -1,6 +1,14 @@
 /** The training loop: an async generator of records over a session that its caller can save. */
 
-import { type Compiler, disposeTree, runsOnGpu, tensor, type Workers } from "../engine/mod.ts";
+import {
+  type Compiler,
+  disposeTree,
+  type MatmulPrecision,
+  runningMatmulPrecision,
+  runsOnGpu,
+  tensor,
+  type Workers,
+} from "../engine/mod.ts";
 import {
   type Backbone,
   type BatchOptions,
@@ -53,6 +61,8 @@ export type TrainingConfig =
     evaluateEvery: number;
     /** Evaluations are of the training windows too: for the generalization gap (paper §5.2). */
     evaluateTrain?: boolean;
+    /** Of the engine that trains, evaluations included; float32 by default. */
+    matmulPrecision?: MatmulPrecision;
   }>;
 
 /** What is trained on: windows in memory, or read batch by batch. */
@@ -115,12 +125,26 @@ const GRAPH_WIDTH = 384;
 /**
  * XLA for the training step of all but short runs and, on processors, wide models; a rule and not a
  * measurement at the start, so that the same run always has the same numbers. LSTMs, whose steps
- * wait for each other, train several times faster on TensorFlow's own kernels too.
+ * wait for each other, train several times faster on TensorFlow's own kernels too, which alone
+ * have bfloat16 products.
  */
 export function stepCompiler(model: ModelConfig, steps: number): Compiler {
   if (isRecurrent(model) || steps < XLA_STEPS) return "graph";
+  if (runningMatmulPrecision() === "bfloat16") return "graph";
   const width = Math.max(...stacksOf(model).map((stack) => stack.width));
   return width >= GRAPH_WIDTH && !runsOnGpu() ? "graph" : "xla";
+}
+
+/** @throws UserError when the engine's products are not in the configuration's precision. */
+export function checkMatmulPrecision(
+  { matmulPrecision = "float32" }: Pick<TrainingConfig, "matmulPrecision">,
+): void {
+  const running = runningMatmulPrecision();
+  if (running === matmulPrecision) return;
+  throw new UserError(
+    `matrix products: expected an engine that has them in ${matmulPrecision}, found ${running}; ` +
+      `start it with initEngine({ matmulPrecision: "${matmulPrecision}" })`,
+  );
 }
 
 /** Compiles lazily: the training step by {@linkcode stepCompiler}, the evaluation as a graph. */

@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { BackendName, Compiler } from "../../lib/engine/mod.ts";
+import type { BackendName, Compiler, MatmulPrecision } from "../../lib/engine/mod.ts";
 import { UserError } from "../../lib/errors.ts";
 import type { ModelConfig } from "../../lib/models/mod.ts";
 import { linesOf } from "./_lines.ts";
@@ -54,9 +54,12 @@ export const script = (name: string) => join(here, "..", "reference", name);
 
 /** This library; by default on the backend and with the compiler that it picks itself. */
 export function ours(
-  { name = "ours", compiler, backend }: Readonly<
-    { name?: string; compiler?: Compiler | undefined; backend?: BackendName }
-  > = {},
+  { name = "ours", compiler, backend, matmulPrecision }: Readonly<{
+    name?: string;
+    compiler?: Compiler | undefined;
+    backend?: BackendName;
+    matmulPrecision?: MatmulPrecision;
+  }> = {},
 ): Contestant {
   return {
     name,
@@ -65,7 +68,7 @@ export function ours(
       "run",
       "--allow-all", // less does not read /proc, where the peak of memory stands
       join(here, "_ours.ts"),
-      JSON.stringify({ ...work, compiler, backend }),
+      JSON.stringify({ ...work, compiler, backend, matmulPrecision }),
     ],
     env: (threads) => ({ TF_NUM_INTRAOP_THREADS: `${threads}` }),
   };
@@ -81,7 +84,12 @@ export const PACKAGES: Readonly<Record<Peer, string>> = {
   jax: "jax",
 };
 
-export function peer(which: Peer, python: string): Contestant {
+/** @param matmulPrecision Of PyTorch eager's products; the others' are in float32. */
+export function peer(
+  which: Peer,
+  python: string,
+  matmulPrecision: MatmulPrecision = "float32",
+): Contestant {
   if (which === "jax") {
     return {
       name: "JAX jit",
@@ -91,10 +99,15 @@ export function peer(which: Peer, python: string): Contestant {
     };
   }
   const mode = which === "compile" ? "compile" : "eager";
+  const name = which === "compile" ? "torch.compile" : "PyTorch eager";
   return {
-    name: which === "compile" ? "torch.compile" : "PyTorch eager",
+    name: matmulPrecision === "float32" ? name : `${name}, ${matmulPrecision}`,
     command: python,
-    args: (work) => [script("bench_torch.py"), mode, JSON.stringify(work)],
+    args: (work) => [
+      script("bench_torch.py"),
+      mode,
+      JSON.stringify({ ...work, matmulPrecision }),
+    ],
     env: (threads) => ({ OMP_NUM_THREADS: `${threads}` }),
   };
 }

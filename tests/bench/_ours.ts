@@ -1,6 +1,12 @@
 /** This library as a contestant, see _contestant.ts: `_ours.ts WORK`, compiler included. */
 
-import { type BackendName, type Compiler, disposeTree, initEngine } from "../../lib/engine/mod.ts";
+import {
+  type BackendName,
+  type Compiler,
+  disposeTree,
+  initEngine,
+  type MatmulPrecision,
+} from "../../lib/engine/mod.ts";
 import { timedEvaluator, timedTrainer } from "../../lib/measure/mod.ts";
 import { initModel, type Model, sampleLength } from "../../lib/models/mod.ts";
 import { createRandom } from "../../lib/random.ts";
@@ -17,17 +23,21 @@ function load({ model, weights }: OurWork): Model {
   return params;
 }
 
-type OurWork = Work & { compiler?: Compiler; backend?: BackendName };
+type OurWork = Work & {
+  compiler?: Compiler;
+  backend?: BackendName;
+  matmulPrecision?: MatmulPrecision;
+};
 
 function say(message: unknown): void {
   Deno.stdout.writeSync(new TextEncoder().encode(`${JSON.stringify(message)}\n`));
 }
 
 const work: OurWork = JSON.parse(Deno.args[0]!);
-const { threads, backend, compiler, learningRate, noiseWidth } = work;
+const { threads, backend, compiler, matmulPrecision, learningRate, noiseWidth } = work;
 await initEngine(
   backend === undefined || backend === "tensorflow"
-    ? { threads, backend, log: () => {} }
+    ? { threads, backend, matmulPrecision, log: () => {} }
     : { backend, log: () => {} },
 );
 const all = new Int32Array(Deno.readFileSync(work.batches).buffer);

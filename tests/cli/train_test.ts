@@ -214,6 +214,8 @@ Deno.test("deno task train evaluates the training samples where there are few, o
   const { arm, training } = await specOf("--objective", "one-sided", "--l1", "0.5");
   assert.equal(arm, "clm, one-sided");
   assert.deepEqual([training.objective, training.penalties], [{ form: "one-sided" }, { l1: 0.5 }]);
+  const precise = await specOf("--matmul-precision", "bfloat16");
+  assert.deepEqual(precise.training, { ...plain.training, matmulPrecision: "bfloat16" });
   const { options, given } = parseCommand(trainCommand, []);
   const teacher = { exact: "entropy" } as const;
   assert.deepEqual(runSpec(options, given, plain.data, teacher).teacher, teacher);

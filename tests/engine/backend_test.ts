@@ -24,7 +24,7 @@ async function run(
   folder: string,
 ): Promise<{ result: unknown; lines: string[]; stderr: string }> {
   const script = `
-    import { engineStatus, initEngine, runningThreads } from "./lib/engine/mod.ts";
+    import { engineStatus, initEngine, matMul, runningThreads, tensor } from "./lib/engine/mod.ts";
     import { UserError } from "./lib/errors.ts";
     const lines = [];
     const log = (line) => lines.push(line);
@@ -47,6 +47,7 @@ async function run(
 }
 
 const INIT = "return await initEngine({ log });";
+const IN_BFLOAT16 = 'return await initEngine({ log, matmulPrecision: "bfloat16" });';
 
 async function start(
   environment: Readonly<Record<string, string>> = {},
@@ -88,11 +89,18 @@ async function withoutVirtualEnvironment(use: (folder: string) => Promise<void>)
 
 const hasLibrary = findTensorFlowLibrary().path !== null;
 const hasGpu = await hasWebGpu();
+const hasBfloat16 = await startsInBfloat16();
 const hasSystemLibrary = findTensorFlowLibrary({ root: tmpdir() }).path !== null;
 
 /** Whether WebGPU starts: asked in a process of its own, see `_backends.ts`. */
 async function hasWebGpu(): Promise<boolean> {
   const { result } = await run({ KYL_BACKEND: "webgpu" }, INIT, PROJECT);
+  return !("error" in (result as object));
+}
+
+/** Whether this processor has products in bfloat16. */
+async function startsInBfloat16(): Promise<boolean> {
+  const { result } = await run({ KYL_BACKEND: "tensorflow" }, IN_BFLOAT16, PROJECT);
   return !("error" in (result as object));
 }
 
@@ -303,4 +311,72 @@ Deno.test("initEngine() refuses an option that is no number of threads", async (
       new UserError(`threads: expected 1 … 65535 threads, found ${threads}`),
     );
   }
+});
+
+/** Products of `[1, 2⁻⁹, …]` and `[1 + 2⁻¹⁰, …]` with ones. */
+const productsIn = (precision: string) => `
+  const { matmulPrecision } = await initEngine({ log, matmulPrecision: "${precision}" });
+  const ones = tensor(new Float32Array(64 * 64).fill(1), [64, 64]);
+  const sumOf = (value) => {
+    const row = new Float32Array(64).map((_, index) => index === 0 ? 1 : value);
+    const rows = new Float32Array(64 * 64).map((_, index) => row[index % 64]);
+    return matMul(tensor(rows, [64, 64]), ones).dataSync()[0];
+  };
+  return { matmulPrecision, sums: [sumOf(2 ** -9), sumOf(1 + 2 ** -10)] };
+`;
+
+testIf(
+  hasBfloat16,
+  "no bfloat16 products on this processor",
+  "products in bfloat16 round their operands and sum in float32",
+  async () => {
+    const { result, lines } = await run(
+      { KYL_BACKEND: "tensorflow" },
+      productsIn("bfloat16"),
+      PROJECT,
+    );
+    // Sums in bfloat16 would lose every 2⁻⁹ beside 1; operands of 1 + 2⁻¹⁰ are 1.
+    const sums = [1 + 63 * 2 ** -9, 64];
+    assert.deepEqual(result, { matmulPrecision: "bfloat16", sums });
+    assert.match(lines[0]!, /, matrix products in bfloat16$/);
+  },
+);
+
+testIf(
+  hasLibrary,
+  "no libtensorflow here",
+  "products are in float32 by default, whatever oneDNN's own variables say",
+  async () => {
+    const environment = {
+      KYL_BACKEND: "tensorflow",
+      ONEDNN_DEFAULT_FPMATH_MODE: "BF16",
+      TF_SET_ONEDNN_FPMATH_MODE: "BF16",
+    };
+    const { result } = await run(environment, productsIn("float32"), PROJECT);
+    const sums = [1 + 63 * 2 ** -9, 1 + 63 * (1 + 2 ** -10)];
+    assert.deepEqual(result, { matmulPrecision: "float32", sums });
+  },
+);
+
+testIf(
+  hasLibrary,
+  "no libtensorflow here",
+  "initEngine() refuses bfloat16 where products stay in float32",
+  async () => {
+    assert.match(
+      await startError({ KYL_BACKEND: "tensorflow", TF_ENABLE_ONEDNN_OPTS: "0" }, IN_BFLOAT16),
+      /^bfloat16 products: expected a processor that has them .*, found products in float32; leave/,
+    );
+  },
+);
+
+Deno.test("initEngine() refuses bfloat16 on other backends, and beside float32", async () => {
+  assert.equal(
+    await startError({ KYL_BACKEND: "wasm" }, IN_BFLOAT16),
+    "bfloat16 products: expected the backend tensorflow, found wasm; leave one of them out",
+  );
+  assert.equal(
+    await startError({ KYL_BACKEND: "cpu" }, `await initEngine({ log }); ${IN_BFLOAT16}`),
+    "the engine already multiplies in float32, so bfloat16 cannot be used in this process; restart it",
+  );
 });

@@ -167,6 +167,14 @@ Deno.test("runAll() refuses what cannot be trained before it trains anything", (
         training({ model: { ...model, decoder: { ...model.decoder, causal: false } } }),
         /^decoder\.causal: expected true/,
       ],
+      [
+        { ...training({ matmulPrecision: "bfloat16" }), rounding: {} },
+        /^products in bfloat16 are for training .*: expected no rounding in the same run, found one/,
+      ],
+      [
+        training({ matmulPrecision: "bfloat16" }),
+        /^matrix products: expected an engine that has them in bfloat16, found float32; start it/,
+      ],
     ]);
   }));
 

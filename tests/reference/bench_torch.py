@@ -6,7 +6,7 @@
 What differs from the goldens' oracle: attention is torch's own scaled_dot_product_attention with
 is_causal and rotary tables made once, the loss is one cross_entropy over all rows, AdamW is the
 fused one. "compile" is torch.compile of model and loss with its default options. Batches have no
-pads.
+pads. Products in bfloat16 are those of torch.set_float32_matmul_precision("medium").
 """
 
 import json
@@ -77,6 +77,8 @@ def load(model, tensors):
 
 def contestant(work, compiled):
     torch.set_num_threads(work["threads"])
+    if work.get("matmulPrecision") == "bfloat16":
+        torch.set_float32_matmul_precision("medium")
     model = build(work["model"])
     fuse(model, work["model"])
     load(model, load_file(work["weights"]))
