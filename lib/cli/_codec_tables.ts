@@ -1,7 +1,10 @@
 /** What compressing gives, as tables of at most 80 columns. */
 import type { CompressionReport } from "../codec/mod.ts";
 import { type ClassicalResults, fileBitsPerByte, type ModelFile } from "../experiments/mod.ts";
-import { formatTextTable, type TextColumn } from "../figures/mod.ts";
+import { formatTextTable, type TextColumn, wrapWords } from "../figures/mod.ts";
+
+/** That no line has more of. */
+const COLUMNS = 80;
 
 /** Of the names of compressed files. */
 export const ENDING = ".kylc";
@@ -112,5 +115,6 @@ export function absentLines({ absent }: Pick<ClassicalResults, "absent">): strin
   if (absent.length === 0) return [];
   const names = absent.map(({ name }) => name).join(", ");
   const packages = new Set(absent.map(({ debianPackage }) => debianPackage));
-  return [`not on this machine: ${names} (apt install ${[...packages].join(" ")})`];
+  const text = `not on this machine: ${names} (apt install ${[...packages].join(" ")})`;
+  return wrapWords(text, COLUMNS);
 }

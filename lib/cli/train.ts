@@ -142,13 +142,16 @@ export function runSpec(
   data: DataSpec,
   teacher?: Teacher,
 ): RunSpec {
-  const { model, objective } = options;
+  const { model, objective, matmulPrecision } = options;
   const qat = quantizationOf(options);
-  const { matmulPrecision } = options;
   const evaluateTrain = given.has("evaluateTrain") ? options.evaluateTrain : "trainWindows" in data;
   return {
-    arm: [model, ...(objective === "plain" ? [] : [objective]), ...(qat ? [qat.method] : [])]
-      .join(", "),
+    arm: [
+      model,
+      ...(objective === "plain" ? [] : [objective]),
+      ...(qat ? [qat.method] : []),
+      ...(matmulPrecision === "float32" ? [] : [matmulPrecision]),
+    ].join(", "),
     family: options.family,
     data,
     quantizedBits: options.model === "eem" ? options.bits : [],

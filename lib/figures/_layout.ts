@@ -15,16 +15,19 @@ export function plainText(text: string): string {
 
 /** Breaks a label at spaces into lines of about `lineLength` characters, escaped. */
 export function wrapped(text: string, lineLength: number): string {
+  return wrapWords(text, lineLength).map(plainText).join("<br>");
+}
+
+/** Breaks a text at spaces into lines of at most `width` characters, but for longer words. */
+export function wrapWords(text: string, width: number): string[] {
   const lines: string[] = [];
-  let line = "";
   for (const word of text.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > lineLength) {
-      lines.push(line);
-      line = word;
-    } else line = line === "" ? word : `${line} ${word}`;
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= width) {
+      lines[lines.length - 1] = `${last} ${word}`;
+    } else lines.push(word);
   }
-  lines.push(line);
-  return lines.map(plainText).join("<br>");
+  return lines;
 }
 
 /** The name of an arm as it stands in a legend. */

@@ -2,6 +2,7 @@
 
 import { UserError } from "../errors.ts";
 import type { Verdict } from "../measure/mod.ts";
+import { wrapWords } from "./_layout.ts";
 import { type Displayable, escapeHtml, htmlDisplay } from "./display.ts";
 
 /** One claim of the paper beside our number. */
@@ -79,17 +80,6 @@ export function formatClaims(rows: readonly Claim[], columns = 100): string {
     );
   const rule = "─".repeat(claimWidth + others + gaps);
   return [...layOut(claimColumns), rule, ...cells.flatMap(layOut)].join("\n");
-}
-
-function wrapWords(text: string, width: number): string[] {
-  const lines: string[] = [];
-  for (const word of text.split(" ")) {
-    const last = lines.at(-1);
-    if (last !== undefined && last.length + 1 + word.length <= width) {
-      lines[lines.length - 1] = `${last} ${word}`;
-    } else lines.push(word);
-  }
-  return lines;
 }
 
 /**

@@ -215,6 +215,7 @@ Deno.test("deno task train evaluates the training samples where there are few, o
   assert.equal(arm, "clm, one-sided");
   assert.deepEqual([training.objective, training.penalties], [{ form: "one-sided" }, { l1: 0.5 }]);
   const precise = await specOf("--matmul-precision", "bfloat16");
+  assert.equal(precise.arm, "clm, bfloat16");
   assert.deepEqual(precise.training, { ...plain.training, matmulPrecision: "bfloat16" });
   const { options, given } = parseCommand(trainCommand, []);
   const teacher = { exact: "entropy" } as const;
