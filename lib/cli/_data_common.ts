@@ -21,7 +21,7 @@ export const SOURCE_OPTIONS = {
 } as const;
 
 /** Exit code after Ctrl-C, as shells have it. */
-const INTERRUPTED = 130;
+export const INTERRUPTED = 130;
 
 /** Runs until it is done (0) or stopped by Ctrl-C, which is no error (130). */
 export async function stoppable(run: (signal: AbortSignal) => Promise<void>): Promise<number> {

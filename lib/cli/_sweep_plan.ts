@@ -28,6 +28,8 @@ export type SweepRun = Readonly<{
   id: string;
   /** Whether other runs need its weights. */
   isNeeded: boolean;
+  /** The names in the store of the runs whose weights it needs. */
+  needs: readonly string[];
 }>;
 
 /**
@@ -87,10 +89,14 @@ export async function planSweep(specs: readonly RunSpec[], stores: Stores): Prom
   const add = async (spec: RunSpec, isNeeded: boolean): Promise<SweepRun> => {
     const id = await idOf(spec);
     let level = 0;
-    for (const needed of neededRuns(spec)) {
-      level = Math.max(level, (await add(needed, true)).level + 1);
+    const needs: string[] = [];
+    for (const source of neededRuns(spec)) {
+      const needed = await add(source, true);
+      level = Math.max(level, needed.level + 1);
+      needs.push(needed.id);
     }
-    const run = { spec, id, level, isNeeded: isNeeded || (runs.get(id)?.isNeeded ?? false) };
+    const isNeededAtAll = isNeeded || (runs.get(id)?.isNeeded ?? false);
+    const run = { spec, id, level, isNeeded: isNeededAtAll, needs };
     runs.set(id, run);
     return run;
   };

@@ -15,6 +15,7 @@ import {
 } from "../experiments/mod.ts";
 import { formatTextTable } from "../figures/mod.ts";
 import { type CommandSpec, parseCommand, runCommand, UsageError } from "./_args.ts";
+import { INTERRUPTED, stoppable } from "./_data_common.ts";
 import { projectAt } from "./_project.ts";
 import {
   configuredSpecs,
@@ -113,7 +114,11 @@ async function main(argv: readonly string[]): Promise<number> {
     console.log("the same command with --report in the place of --slurm lists what there is");
     return 0;
   }
-  return await report(runs, await trainMissing(runs, missing, wordsFor, jobs));
+  return await withInterrupt(async (signal) => {
+    const failures = await trainMissing(runs, missing, wordsFor, jobs, signal);
+    const code = await report(runs, failures);
+    return signal.aborted ? INTERRUPTED : code;
+  });
 }
 
 function readConfigs(path: string): string[][] {
@@ -149,25 +154,40 @@ async function trainOne(
   if (run === undefined) {
     throw new UsageError(`--run: expected a number from 0 to ${runs.length - 1}, found ${number}`);
   }
+  for (const needed of runs.filter(({ id }) => run.needs.includes(id))) {
+    if (await finishedRun(needed, stores.folders) !== null) continue;
+    throw new UserError(`needs ${nameOf(needed)}, which is not finished; train that first`);
+  }
   await initEngine({ log: () => {} });
-  await withInterrupt((signal) =>
-    runAll([run.spec], { ...stores, needWeights: run.isNeeded, signal })
-  );
-  return 0;
+  return await stoppable(async (signal) => {
+    await runAll([run.spec], { ...stores, needWeights: run.isNeeded, signal });
+  });
 }
 
-/** Trains the missing runs, `jobs` at a time; gives what those that failed said. */
+/**
+ * Trains the missing runs, `jobs` at a time, until Ctrl-C aborts `signal`; gives what those that
+ * were not finished said, or why they were not started.
+ */
 async function trainMissing(
   runs: readonly SweepRun[],
   missing: readonly number[],
   wordsFor: (run: string) => readonly string[],
   jobs: number,
+  signal: AbortSignal,
 ): Promise<Map<number, string>> {
   const failures = new Map<number, string>();
+  // By the name in the store of a run that failed, or needs one that did: the latter.
+  const failed = new Map<string, SweepRun>();
   const threads = Deno.env.get("TF_NUM_INTRAOP_THREADS") ??
     `${Math.max(1, Math.floor(navigator.hardwareConcurrency / jobs))}`;
-  let interrupted = false;
   const trainRun = async (number: number) => {
+    const run = runs[number]!;
+    const cause = run.needs.map((id) => failed.get(id)).find((needed) => needed !== undefined);
+    if (cause !== undefined) {
+      failed.set(run.id, cause);
+      failures.set(number, `needs ${nameOf(cause)}, which failed`);
+      return;
+    }
     const start = performance.now();
     const lines: string[] = [];
     const process = startTask("sweep", wordsFor(`${number}`), {
@@ -175,15 +195,16 @@ async function trainMissing(
       show: (line) => lines.push(line),
     });
     const code = await endTogether([process], 0);
-    interrupted ||= code === 130;
     const seconds = ((performance.now() - start) / 1000).toFixed(0);
+    const outcome = code === 0 ? "done" : code === INTERRUPTED ? "stopped" : "failed";
     if (code !== 0) failures.set(number, lines.findLast((line) => line !== "") ?? `code ${code}`);
-    console.log(`${nameOf(runs[number]!)}: ${code === 0 ? "done" : "failed"} in ${seconds} s`);
+    if (outcome === "failed") failed.set(run.id, run);
+    console.log(`${nameOf(run)}: ${outcome} in ${seconds} s`);
   };
   for (const level of new Set(missing.map((number) => runs[number]!.level))) {
     const waiting = missing.filter((number) => runs[number]!.level === level);
     await Promise.all(Array.from({ length: jobs }, async () => {
-      while (waiting.length > 0 && !interrupted) await trainRun(waiting.shift()!);
+      while (waiting.length > 0 && !signal.aborted) await trainRun(waiting.shift()!);
     }));
   }
   return failures;

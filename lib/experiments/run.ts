@@ -268,8 +268,8 @@ async function trainRun(
     ...options
   }: TrainRunOptions,
 ): Promise<StoredRun> {
-  const backend = engineStatus()?.backend;
-  if (backend === undefined) throw new Error("initEngine() must be called before runAll()");
+  const status = engineStatus();
+  if (status === null) throw new Error("initEngine() must be called before runAll()");
   const { training, quantizedBits } = spec;
   const needed = await loadNeeded(folders, spec, prepared, options);
   const { frozenEncoder, data } = needed;
@@ -278,7 +278,9 @@ async function trainRun(
   try {
     session = startSession(training, frozenEncoder);
     const facts = runFacts(spec, prepared, session);
-    const config = { id, spec, facts, backend, git: await gitCommit() };
+    const { backend, device, threads } = status;
+    const engine = { device, threads, workers: workers?.count ?? 1 };
+    const config = { id, spec, facts, backend, engine, git: await gitCommit() };
     if (workers !== undefined && workers.index > 0) {
       session = await followSession(workers, session);
       const records = train(training, data, session, programs, { signal });
@@ -287,7 +289,8 @@ async function trainRun(
       throw interruption(spec, step, reason, "worker 0's checkpoint");
     }
     const startKey = `${folders.runs} ${id}`;
-    run = await OpenRun.open(folders, config, { fresh: fresh && !startedAnew.has(startKey) });
+    const isAnew = fresh && !startedAnew.has(startKey);
+    run = await OpenRun.open(folders, config, { fresh: isAnew, log: options.log });
     if (fresh) startedAnew.add(startKey);
     const checkpoint = await run.readCheckpoint();
     if (checkpoint !== null) {

@@ -1,7 +1,7 @@
 /**
  * Runs on disk. `runs/<id>/` holds one run:
  *
- *   config.json            what it is: specification, facts, backend, commit
+ *   config.json            what it is: specification, facts, backend, engine, commit
  *   records.jsonl          what happened, a record a line
  *   checkpoint.safetensors where it stands, until it has ended
  *   model.safetensors      the weights, once it has ended
@@ -35,8 +35,19 @@ export type RunConfig = Readonly<{
   spec: RunSpec;
   facts: RunFacts;
   backend: string;
+  /** Where it was begun; runs that were published before it was kept have none. */
+  engine?: RunEngine;
   /** The commit that trained it, `-dirty` if files differed from it. */
   git: string;
+}>;
+
+/** What computes a run. The last bits of its numbers depend on each of these. */
+export type RunEngine = Readonly<{
+  /** Of the engine's status, e.g. `CPU`. */
+  device: string;
+  threads: number;
+  /** Processes that train it together. */
+  workers: number;
 }>;
 
 /** Measured properties of model and data that tables need. */
@@ -173,7 +184,8 @@ export class OpenRun {
   }
 
   /**
-   * Starts a run, or takes up the folder of one that was interrupted.
+   * Starts a run, or takes up the folder of one that was interrupted; `log` gets a line when that
+   * was begun on another device or with other numbers of threads or workers.
    *
    * @throws UserError when another process trains the run, or when it was interrupted on another
    *   backend: going on would give numbers that no backend gives.
@@ -181,7 +193,7 @@ export class OpenRun {
   static async open(
     { runs }: StoreFolders,
     config: RunConfig,
-    { fresh }: { fresh: boolean },
+    { fresh, log }: { fresh: boolean; log?: ((line: string) => void) | undefined },
   ): Promise<OpenRun> {
     const folder = join(runs, config.id);
     await Deno.mkdir(folder, { recursive: true });
@@ -203,6 +215,12 @@ export class OpenRun {
         throw new UserError(
           `${folder}: interrupted on backend ${stored.backend}, cannot go on with ${config.backend}; ` +
             `use that backend (KYL_BACKEND=${stored.backend}) or train anew (--fresh)`,
+        );
+      }
+      const [begun, now] = [stored, config].map(({ engine }) => engine && describeEngine(engine));
+      if (begun !== undefined && now !== undefined && begun !== now) {
+        log?.(
+          `${folder}: begun on ${begun}; goes on with ${now}: the last bits of its numbers may differ`,
         );
       }
       return new OpenRun(folder, lock, stored, await readRecords(join(folder, RECORDS)));
@@ -259,6 +277,10 @@ export class OpenRun {
     await Deno.remove(this.checkpointPath()).catch(ignoreMissing);
     return { config: this.config, records: this.#records };
   }
+}
+
+function describeEngine({ device, threads, workers }: RunEngine): string {
+  return `${device}, threads ${threads}, workers ${workers}`;
 }
 
 /** Whether a session's checkpoint was taken after the record. */

@@ -140,8 +140,8 @@ async function sumOf<State extends Session["state"]>(
 }
 
 /**
- * The records of worker 0. When another worker is lost, its own state is sound: it is saved, and the
- * error says so.
+ * The records of worker 0. When another worker is lost, its own state is whole: it is saved, and the
+ * error says so. Only there are steps saved behind which parameters have not been compared.
  */
 export async function* leadRecords(
   records: AsyncIterable<TrainingRecord>,

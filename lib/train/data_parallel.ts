@@ -54,22 +54,24 @@ import {
 /** Numbers in a flat tensor: 64 MB, so that few are needed and none is too large to be sent. */
 const BUCKET_NUMBERS = 1 << 24;
 
-/** Updates between comparisons of all workers' parameters. */
-export const COMPARED_EVERY = 100;
-
 /** What a step needs to know beside its batch. */
 export type StepOptions = Readonly<{
   /** Updates made so far. */
   step: number;
-  /** Whether this worker wants to stop behind this step. */
+  /** Whether this worker wants to stop. */
   stop: boolean;
+  /**
+   * Whether the parameters before this step are compared, the same on all workers: wanted where
+   * what the step gives may be saved, which is then of gradients of equal parameters.
+   */
+  compare: boolean;
 }>;
 
 export type ParallelResult = Readonly<{
   state: TrainState<Trainable>;
   loss: Tensor;
   gradientNorm: Tensor;
-  /** Whether some worker wants to stop behind this step: all of them then do. */
+  /** Whether all workers stop behind this step, which some of them want: it was a compared one. */
   stop: boolean;
 }>;
 
@@ -80,7 +82,8 @@ export type DataParallel = Readonly<{
   /** Worker 0 keeps here the step of its last checkpoint; the others learn of it. */
   saved: { step: number | null };
   /**
-   * A training step of all workers together.
+   * A training step of all workers together. One that is behind the wish to stop compares parameters
+   * too, so that all can stop with what they may save.
    *
    * @throws WorkersError when a worker is lost, or has other parameters than worker 0.
    */
@@ -181,12 +184,14 @@ export function compileDataParallel(
   const compared = jit("fingerprint", fingerprint, { compiler: "graph" });
   const part: BatchPart = { index: workers.index, count: workers.count };
   const saved: DataParallel["saved"] = { step: null };
+  /** Whether some worker wanted to stop in the step before. */
+  let isStopWanted = false;
 
   return {
     part,
     saved,
-    async step(state, frozen, scalars, batch, { step, stop }) {
-      const isCompared = step % COMPARED_EVERY === 0;
+    async step(state, frozen, scalars, batch, { step, stop, compare }) {
+      const isCompared = compare || isStopWanted;
       const notice = tensor(formatNotice(part, {
         stop,
         saved: part.index === 0 ? saved.step : null,
@@ -207,7 +212,8 @@ export function compileDataParallel(
         );
       }
       saved.step = told.saved;
-      return { ...result, stop: told.stop };
+      isStopWanted = told.stop;
+      return { ...result, stop: told.stop && isCompared };
     },
     async evaluate(evaluator, model, windows, batchSize) {
       const own = partOf(windows, part);

@@ -238,8 +238,9 @@ const TURN_MS = 50;
 /**
  * Trains from where `session` stands to the end of the schedule and yields what happens. Whenever
  * it has yielded, `session` is a consistent state to save. Aborting `signal` ends the run at the
- * next step boundary; a loss that is not finite, or has grown to a multiple of the first, ends it
- * before the update that would spoil the parameters is adopted.
+ * next step boundary (of several workers, once they have compared their parameters, a step or two
+ * later); a loss that is not finite, or has grown to a multiple of the first, ends it before the
+ * update that would spoil the parameters is adopted.
  *
  * The same configuration, data, backend (device, threads and TensorFlow's kernels included) and
  * number of workers give the same records bit by bit, interrupted and resumed or not, but for
@@ -263,12 +264,14 @@ export async function* train(
   checkValues(config, data);
   const { contextLength } = data.train;
   const tokensPerStep = batchSize * contextLength;
-  const batches = new BatchIterator(data.train, {
-    batchSize,
-    seed: createRandom(config.seed).stream("data order").bits(),
-    position: session.position,
-    ...(parallel && { part: parallel.part }),
-  });
+  const batchesFromHere = () =>
+    new BatchIterator(data.train, {
+      batchSize,
+      seed: createRandom(config.seed).stream("data order").bits(),
+      position: session.position,
+      ...(parallel && { part: parallel.part }),
+    });
+  let batches = batchesFromHere();
   const evaluateAll = parallel?.evaluate ?? evaluate;
   // Evaluation is plain: it does not look at what a loss form compares with.
   const seenWindows = needsValues(config.model) ? data.train : withoutValues(data.train);
@@ -278,8 +281,9 @@ export async function* train(
   let lastTurn = performance.now();
   let intervalStart = performance.now();
   let intervalSteps = 0;
-  // Several workers stop together, behind the step in which one of them wished to.
+  // Several workers stop together, behind a step in which one of them wished to.
   let isStopping = false;
+  let isRepeated = false;
   while (true) {
     if (session.evaluationDue) {
       const model = joinModel(session.state.params, session.frozen);
@@ -317,9 +321,17 @@ export async function* train(
         { noiseSeed: tensor([noiseKey | 0, session.step], [2], "int32") }),
     };
     const { state, frozen, step } = session;
+    const isLast = step + 1 === schedule.steps;
+    const isEvaluated = isLast || (step + 1) % config.evaluateEvery === 0;
+    const isLogged = isLast || (step + 1) % config.logEvery === 0;
+    const compare = isEvaluated || isLogged || isRepeated;
     const result = parallel === undefined
       ? programs.step(state, frozen, scalars, batch)
-      : await parallel.step(state, frozen, scalars, batch, { step, stop: !!signal?.aborted });
+      : await parallel.step(state, frozen, scalars, batch, {
+        step,
+        stop: !!signal?.aborted,
+        compare,
+      });
     isStopping = "stop" in result && result.stop;
     const lossNats = (await result.loss.data())[0]!;
     const gradientNorm = (await result.gradientNorm.data())[0]!;
@@ -329,20 +341,26 @@ export async function* train(
     const limit = divergenceLimit(config, session.firstLossNats);
     if (!Number.isFinite(lossNats) || !Number.isFinite(gradientNorm) || lossNats > limit) {
       disposeTree(result.state);
+      if (parallel !== undefined && !compare) {
+        // The state before is about to be saved: all workers must have the same.
+        isRepeated = true;
+        batches = batchesFromHere();
+        continue;
+      }
       yield { type: "end", ...at(), reason: "diverged" };
       return;
     }
     disposeTree(session.state);
     session.state = result.state;
+    isRepeated = false;
     session.step++;
     session.position = batches.position;
     session.pendingNats += lossNats;
     session.pendingSteps++;
     intervalSteps++;
 
-    const isLast = session.step === schedule.steps;
-    session.evaluationDue = isLast || session.step % config.evaluateEvery === 0;
-    if (isLast || session.step % config.logEvery === 0) {
+    session.evaluationDue = isEvaluated;
+    if (isLogged) {
       const meanNats = session.pendingNats / session.pendingSteps;
       session.pendingNats = 0;
       session.pendingSteps = 0;

@@ -80,8 +80,7 @@ async function steps(name: keyof typeof MODELS): Promise<{ step: number; reducti
     const scalars = stepScalars(1e-3, step);
     const result = parallel === undefined
       ? single(state, {}, scalars, batch)
-      // Not step 0, in which parameters are compared.
-      : await parallel.step(state, {}, scalars, batch, { step: step + 1, stop: false });
+      : await parallel.step(state, {}, scalars, batch, { step, stop: false, compare: false });
     result.loss.dataSync();
     disposeTree([scalars, result.loss, result.gradientNorm, state]);
     state = result.state;

@@ -17,11 +17,12 @@ export const TINY_OPTIONS = [
 
 export type OwnProject = Readonly<{
   folder: string;
-  /** A task that is not yet started. */
+  /** A task that is not yet started; detached, it and its children are a group for signals. */
   command: (
     task: string,
     argv: readonly string[],
     env?: Readonly<Record<string, string>>,
+    detached?: boolean,
   ) => Deno.Command;
   run: (
     task: string,
@@ -36,7 +37,7 @@ export async function withOwnProject(use: (project: OwnProject) => Promise<void>
     for (const name of ["lib", "deno.json", "deno.lock", "node_modules", ".venv"]) {
       await symlink(join(root, name), join(folder, name));
     }
-    const command: OwnProject["command"] = (task, argv, env = {}) => {
+    const command: OwnProject["command"] = (task, argv, env = {}, detached = false) => {
       const [run, ...words] = taskWords(task);
       return new Deno.Command(Deno.execPath(), {
         args: [run!, "--no-check", ...words, ...argv],
@@ -45,6 +46,7 @@ export async function withOwnProject(use: (project: OwnProject) => Promise<void>
         stdin: "null",
         stdout: "piped",
         stderr: "piped",
+        detached,
       });
     };
     const run: OwnProject["run"] = async (...given) => {

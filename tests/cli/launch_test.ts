@@ -40,6 +40,10 @@ Deno.test({
 
       const finished = await run("train", options, ONE_THREAD);
       assert.equal(finished.code, 0, finished.stderr);
+      assert.match(
+        finished.stderr,
+        /^.*runs.*: begun on .*, threads 1, workers 2; goes on with .*, threads 1, workers 1: the last/m,
+      );
       const found = await lossesIn(folder);
       assert.equal(found.length, expected.length);
       found.forEach((loss, at) => assert.ok(Math.abs(loss / expected[at]! - 1) < 1e-5));

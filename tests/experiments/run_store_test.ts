@@ -113,6 +113,40 @@ Deno.test("OpenRun refuses to go on with a run of another backend", () =>
     run.close();
   }));
 
+Deno.test("OpenRun says when a run goes on with another device, or other numbers of threads or workers", () =>
+  withFiles({}, async (folder) => {
+    const folders = foldersIn(folder);
+    const said: string[] = [];
+    const open = async (engine: RunConfig["engine"], fresh = false) => {
+      const config = engine === undefined ? CONFIG : { ...CONFIG, engine };
+      const run = await OpenRun.open(folders, config, { fresh, log: (line) => said.push(line) });
+      run.close();
+      return run.config.engine;
+    };
+    const begun = { device: "CPU", threads: 4, workers: 1 };
+    assert.deepEqual(await open(begun), begun);
+    assert.deepEqual(await open(begun), begun);
+    assert.deepEqual(said, []);
+    for (
+      const [change, words] of [
+        [{ device: "GPU" }, "GPU, threads 4, workers 1"],
+        [{ threads: 1 }, "CPU, threads 1, workers 1"],
+        [{ workers: 2 }, "CPU, threads 4, workers 2"],
+      ] as const
+    ) {
+      assert.deepEqual(await open({ ...begun, ...change }), begun, "the engine that began it");
+      assert.deepEqual(said.splice(0), [
+        `${join(folders.runs, CONFIG.id)}: begun on CPU, threads 4, workers 1; goes on with ` +
+        `${words}: the last bits of its numbers may differ`,
+      ]);
+    }
+    const other = { ...begun, threads: 2 };
+    assert.deepEqual(await open(other, true), other, "begun anew");
+    await open(undefined, true);
+    assert.equal(await open(other), undefined, "a run from before engines were kept");
+    assert.deepEqual(said, []);
+  }));
+
 Deno.test("OpenRun lets one process have a run at a time", () =>
   withFiles({}, async (folder) => {
     const folders = foldersIn(folder);
