@@ -158,7 +158,8 @@ async function trainOne(
     if (await finishedRun(needed, stores.folders) !== null) continue;
     throw new UserError(`needs ${nameOf(needed)}, which is not finished; train that first`);
   }
-  await initEngine({ log: () => {} });
+  const { matmulPrecision } = run.spec.training;
+  await initEngine({ matmulPrecision, log: () => {} });
   return await stoppable(async (signal) => {
     await runAll([run.spec], { ...stores, needWeights: run.isNeeded, signal });
   });
