@@ -28,6 +28,7 @@ import { formatQuantization, parseQuantization } from "../qat/mod.ts";
 import type { WindowIds } from "../text/mod.ts";
 import { compileEvaluator, evaluate } from "../train/mod.ts";
 import { type CommandSpec, parseCommand, runCommand, UsageError } from "./_args.ts";
+import { INTERRUPTED } from "./_data_common.ts";
 
 const spec = {
   name: "deno task quantize",
@@ -86,9 +87,6 @@ const spec = {
     "The held-out text is read again, so it must be where it was when the run was trained.",
   ],
 } as const satisfies CommandSpec;
-
-/** Exit code after Ctrl-C, as shells have it. */
-const INTERRUPTED = 130;
 
 /** What is printed as a JSON line of each condition. */
 export type RoundedLoss =

@@ -21,12 +21,10 @@ import { type BackboneConfig, backboneConfig, type ModelConfig } from "../models
 import { readSource } from "../text/mod.ts";
 import { ADAMW_DEFAULTS } from "../train/mod.ts";
 import { parseCommand, runCommand } from "./_args.ts";
+import { INTERRUPTED } from "./_data_common.ts";
 import { lossOf, teacherOf } from "./_train_loss.ts";
 import { quantizationOf } from "./_train_quantization.ts";
 import { checkOptions, isSource, trainCommand, type TrainOptions } from "./_train_options.ts";
-
-/** Exit code after Ctrl-C, as shells have it. */
-const INTERRUPTED = 130;
 
 async function main(argv: readonly string[]): Promise<number> {
   const { options, given } = parseCommand(trainCommand, argv);

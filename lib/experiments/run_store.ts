@@ -217,7 +217,7 @@ export class OpenRun {
             `use that backend (KYL_BACKEND=${stored.backend}) or train anew (--fresh)`,
         );
       }
-      const [begun, now] = [stored, config].map(({ engine }) => engine && describeEngine(engine));
+      const [begun, now] = [stored, config].map(({ engine }) => engine && engineText(engine));
       if (begun !== undefined && now !== undefined && begun !== now) {
         log?.(
           `${folder}: begun on ${begun}; goes on with ${now}: the last bits of its numbers may differ`,
@@ -279,7 +279,7 @@ export class OpenRun {
   }
 }
 
-function describeEngine({ device, threads, workers }: RunEngine): string {
+function engineText({ device, threads, workers }: RunEngine): string {
   return `${device}, threads ${threads}, workers ${workers}`;
 }
 
