@@ -5,3 +5,6 @@
 export class UserError extends Error {
   override readonly name = "UserError";
 }
+
+/** Work that its caller's signal has stopped, and what goes on with it: no failure. */
+export class StoppedError extends UserError {}

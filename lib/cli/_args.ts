@@ -8,7 +8,7 @@
  */
 import { parseArgs } from "node:util";
 import { UserError } from "../errors.ts";
-import { Interrupted } from "./_process.ts";
+import { INTERRUPTED, Interrupted } from "./_process.ts";
 
 interface OptionBase {
   readonly description: string;
@@ -471,7 +471,7 @@ export async function runCommand(
 
 function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError) return 2;
-  return error instanceof Interrupted ? 130 : 1;
+  return error instanceof Interrupted ? INTERRUPTED : 1;
 }
 
 /** What the terminal shows of an error: one line, unless it is a bug or the stack is asked for. */

@@ -10,7 +10,8 @@ export async function untilInterrupted<T>(
 ): Promise<T> {
   return await withInterrupt((signal) =>
     action(signal).catch((error) => {
-      throw signal.aborted ? new Interrupted("interrupted: nothing was written") : error;
+      if (!signal.aborted || error !== signal.reason) throw error;
+      throw new Interrupted("interrupted: nothing was written");
     })
   );
 }

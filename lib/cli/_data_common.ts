@@ -1,6 +1,5 @@
-/** What subcommands of `deno task data` share: their source, its options, Ctrl-C. */
+/** What subcommands of `deno task data` share: their source and its options. */
 import { UserError } from "../errors.ts";
-import { withInterrupt } from "../experiments/interrupt.ts";
 import { readFileIfPresent } from "../files.ts";
 import { parseTokenizer, type Tokenizer } from "../tokenizer/mod.ts";
 
@@ -19,25 +18,6 @@ export const SOURCE_OPTIONS = {
     description: "the field of a JSON line, or the column, that holds the text",
   },
 } as const;
-
-/** Exit code after Ctrl-C, as shells have it. */
-export const INTERRUPTED = 130;
-
-/** Runs until it is done (0) or stopped by Ctrl-C, which is no error (130). */
-export async function stoppable(run: (signal: AbortSignal) => Promise<void>): Promise<number> {
-  return await withInterrupt(async (signal) => {
-    try {
-      await run(signal);
-      return 0;
-    } catch (error) {
-      if (!signal.aborted) throw error;
-      console.error(
-        error instanceof UserError ? error.message : "stopped: the same command goes on from here",
-      );
-      return INTERRUPTED;
-    }
-  });
-}
 
 /** @throws UserError when there is no such file, or it holds no tokenizer. */
 export async function readTokenizer(path: string): Promise<Tokenizer> {

@@ -9,7 +9,7 @@ import {
 } from "../text/mod.ts";
 import { type CommandSpec, parseCommand, UsageError } from "./_args.ts";
 import { byteProgress } from "../figures/byte_progress.ts";
-import { stoppable } from "./_data_common.ts";
+import { stoppable } from "./_stoppable.ts";
 import { HUB_NOTES, hubOptions } from "./_hub.ts";
 import { projectAt } from "./_project.ts";
 

@@ -12,7 +12,8 @@ import {
 import { trainTokenizer } from "../tokenizer/mod.ts";
 import { type CommandSpec, parseCommand } from "./_args.ts";
 import { type ByteProgress, byteProgress } from "../figures/byte_progress.ts";
-import { readTokenizer, SOURCE_OPTIONS, SOURCE_POSITIONAL, stoppable } from "./_data_common.ts";
+import { readTokenizer, SOURCE_OPTIONS, SOURCE_POSITIONAL } from "./_data_common.ts";
+import { stoppable } from "./_stoppable.ts";
 import { HUB_NOTES, hubOptions } from "./_hub.ts";
 import { projectAt } from "./_project.ts";
 

@@ -2,7 +2,8 @@
 import { prepareShown } from "../experiments/prepare_shown.ts";
 import { formatBytes, openSource, parseSource, type ShardSet, TEXT_UNITS } from "../text/mod.ts";
 import { type CommandSpec, parseCommand, UsageError } from "./_args.ts";
-import { readTokenizer, SOURCE_OPTIONS, SOURCE_POSITIONAL, stoppable } from "./_data_common.ts";
+import { readTokenizer, SOURCE_OPTIONS, SOURCE_POSITIONAL } from "./_data_common.ts";
+import { stoppable } from "./_stoppable.ts";
 import { HUB_NOTES, hubOptions } from "./_hub.ts";
 import { projectAt } from "./_project.ts";
 

@@ -4,7 +4,8 @@ import { writeFileAtomically } from "../files.ts";
 import { openSource, parseSource, trainSourceTokenizer } from "../text/mod.ts";
 import { formatTokenizer } from "../tokenizer/mod.ts";
 import { type CommandSpec, parseCommand, UsageError } from "./_args.ts";
-import { SOURCE_OPTIONS, SOURCE_POSITIONAL, stoppable } from "./_data_common.ts";
+import { SOURCE_OPTIONS, SOURCE_POSITIONAL } from "./_data_common.ts";
+import { stoppable } from "./_stoppable.ts";
 import { HUB_NOTES, hubOptions } from "./_hub.ts";
 import { projectAt } from "./_project.ts";
 

@@ -3,6 +3,9 @@
  */
 import { UserError } from "../errors.ts";
 
+/** Exit code after Ctrl-C, as shells have it. */
+export const INTERRUPTED = 130;
+
 /** The user pressed Ctrl-C (or the process was asked to end); the children have ended. */
 export class Interrupted extends Error {
   constructor(message = "interrupted: the same command goes on from here") {

@@ -1,4 +1,5 @@
 /** Which runs a sweep has, in which order, and which of them there are already. */
+import { BACKEND_VARIABLE } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
 import {
   neededRuns,
@@ -59,7 +60,7 @@ export async function configuredSpecs(
   for (const words of lines) {
     try {
       const { options, given } = parseCommand(trainCommand, words);
-      if (given.has("seed")) throw new UsageError("--seed: expected --seeds of the sweep instead");
+      refuseOptions(given);
       checkOptions(options, given);
       const data = await dataSpec(options);
       const teacher = await teacherOf(options, data, stores);
@@ -74,6 +75,20 @@ export async function configuredSpecs(
     }
   }
   return specs;
+}
+
+/** Options of deno task train that say how it works, not what a run is, or that a sweep has itself. */
+const REFUSED = {
+  seed: "--seeds of the sweep instead",
+  backend: `the environment variable ${BACKEND_VARIABLE} instead`,
+  fresh: "none in a sweep, which repeats no finished run",
+  json: "none in a sweep, whose report is a table",
+} as const;
+
+function refuseOptions(given: ReadonlySet<string>): void {
+  for (const [name, expected] of Object.entries(REFUSED)) {
+    if (given.has(name)) throw new UsageError(`--${name}: expected ${expected}`);
+  }
 }
 
 /** All runs of a sweep once, those that others need before them; makes their data. */

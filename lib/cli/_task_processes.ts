@@ -42,9 +42,13 @@ export function startTask(
   return { child, ended: shown.then(async () => (await child.status).code) };
 }
 
+/** An evaluation may have to end before a process can stop, and save what it has. */
+const LAST_GRACE_MS = 300_000;
+
 /**
  * Waits for processes that belong together. Ctrl-C reaches them by the terminal, SIGTERM is passed
- * on; once one has failed, what is left after `graceMilliseconds` is ended.
+ * on; once one has failed, what is left after `graceMilliseconds` gets SIGTERM, and what does not end
+ * by itself is killed behind that.
  *
  * @returns The exit code of the first that failed, else 0.
  */
@@ -72,7 +76,10 @@ export async function endTogether(
       const code = await ended;
       if (code === 0 || failure !== 0) return;
       failure = code;
-      timer = setTimeout(() => signalAll("SIGKILL"), graceMilliseconds);
+      timer = setTimeout(() => {
+        signalAll("SIGTERM");
+        timer = setTimeout(() => signalAll("SIGKILL"), LAST_GRACE_MS);
+      }, graceMilliseconds);
     }));
     return failure;
   } finally {

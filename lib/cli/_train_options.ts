@@ -118,8 +118,7 @@ export const trainCommand = {
       type: "choice",
       choices: MATMUL_PRECISIONS,
       default: "float32",
-      description:
-        "of matrix products' operands; bfloat16 needs a processor with AMX or AVX512_BF16",
+      description: "of matrix products' operands; bfloat16 needs a processor with AMX",
     },
     fresh: { type: "boolean", description: "train anew, whatever is stored" },
     json: { type: "boolean", description: "print the records as JSON lines" },

@@ -4,7 +4,7 @@ import { UserError } from "../errors.ts";
 import { writeFileAtomically } from "../files.ts";
 import { type CommandSpec, parseCommand, runCommand, UsageError } from "./_args.ts";
 import { exists, listFolder, removeIfPresent } from "./_files.ts";
-import { Interrupted, runForeground } from "./_process.ts";
+import { INTERRUPTED, Interrupted, runForeground } from "./_process.ts";
 import { checkFolder } from "./_streams.ts";
 import { testPermissions } from "./test.ts";
 import { ensureSetup } from "./environment.ts";
@@ -90,25 +90,29 @@ async function main(argv: readonly string[]): Promise<number> {
       part: partOf(name),
     };
     const args = ["run", ...testPermissions, join(folder, name), JSON.stringify(request)];
-    const code = await runForeground(Deno.execPath(), args, { cwd: project.root });
-    if (code === 130) throw new Interrupted("interrupted: nothing was written");
-    return code;
+    return await runForeground(Deno.execPath(), args, { cwd: project.root });
   };
   try {
     const facts = partOf(FACTS);
     let code = await run(FACTS, null);
-    if (code !== 0) return code;
-    for (const name of programs) {
+    for (const name of code === 0 ? programs : []) {
+      if (code === INTERRUPTED) break;
       console.log(`== ${name.replace(ENDING, "")}`);
       code = Math.max(code, await run(name, facts));
     }
-    if (json !== undefined && code === 0) {
+    const measured = programs.filter((name) => exists(partOf(name)));
+    let written = "nothing was written";
+    if (json !== undefined) {
       const read = async (name: string) => JSON.parse(await Deno.readTextFile(partOf(name)));
-      const results = (await Promise.all(programs.map(read))).flat();
-      const document = { ...await read(FACTS), results };
-      await writeFileAtomically(resolve(json), `${JSON.stringify(document, null, 2)}\n`);
-      console.log(`written: ${json}`);
+      const results = (await Promise.all(measured.map(read))).flat();
+      if (results.length > 0) {
+        const document = { ...await read(FACTS), results };
+        await writeFileAtomically(resolve(json), `${JSON.stringify(document, null, 2)}\n`);
+        written = `written: ${json}, ${measured.length} of ${programs.length} benchmarks`;
+      }
+      if (code !== INTERRUPTED) console.log(written);
     }
+    if (code === INTERRUPTED) throw new Interrupted(`interrupted; ${written}`);
     return code;
   } finally {
     removeIfPresent(parts);

@@ -28,7 +28,7 @@ import { formatQuantization, parseQuantization } from "../qat/mod.ts";
 import type { WindowIds } from "../text/mod.ts";
 import { compileEvaluator, evaluate } from "../train/mod.ts";
 import { type CommandSpec, parseCommand, runCommand, UsageError } from "./_args.ts";
-import { INTERRUPTED } from "./_data_common.ts";
+import { INTERRUPTED } from "./_process.ts";
 
 const spec = {
   name: "deno task quantize",

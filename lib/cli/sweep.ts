@@ -15,7 +15,7 @@ import {
 } from "../experiments/mod.ts";
 import { formatTextTable } from "../figures/mod.ts";
 import { type CommandSpec, parseCommand, runCommand, UsageError } from "./_args.ts";
-import { INTERRUPTED, stoppable } from "./_data_common.ts";
+import { INTERRUPTED } from "./_process.ts";
 import { projectAt } from "./_project.ts";
 import {
   configuredSpecs,
@@ -25,6 +25,7 @@ import {
   planSweep,
   type SweepRun,
 } from "./_sweep_plan.ts";
+import { stoppable } from "./_stoppable.ts";
 import { submitArrays } from "./_sweep_slurm.ts";
 import { endTogether, startTask, taskCommand } from "./_task_processes.ts";
 
@@ -198,7 +199,9 @@ async function trainMissing(
     const code = await endTogether([process], 0);
     const seconds = ((performance.now() - start) / 1000).toFixed(0);
     const outcome = code === 0 ? "done" : code === INTERRUPTED ? "stopped" : "failed";
-    if (code !== 0) failures.set(number, lines.findLast((line) => line !== "") ?? `code ${code}`);
+    if (outcome !== "done") {
+      failures.set(number, lastWords(lines, outcome) ?? `ended with code ${code}`);
+    }
     if (outcome === "failed") failed.set(run.id, run);
     console.log(`${nameOf(run)}: ${outcome} in ${seconds} s`);
   };
@@ -209,6 +212,11 @@ async function trainMissing(
     }));
   }
   return failures;
+}
+
+/** What a process said of its end. */
+function lastWords(lines: readonly string[], outcome: "stopped" | "failed"): string | undefined {
+  return lines.findLast((line) => line.startsWith(outcome === "failed" ? "error: " : "stopped"));
 }
 
 /** A table of what the store has now, and what it has not. */

@@ -1,19 +1,18 @@
 /** `deno task train`: one run from the terminal. */
 import { clusterFromEnvironment, initEngine, joinWorkers } from "../engine/mod.ts";
-import { UserError } from "../errors.ts";
 import {
   type DataSpec,
   describeSources,
   PROJECT_FOLDERS,
   projectData,
   runAll,
+  type RunResult,
   type RunSpec,
   showProgress,
   sourceData,
   type StoredRun,
   type Teacher,
   weightsPath,
-  withInterrupt,
 } from "../experiments/mod.ts";
 import { liveProgress } from "../figures/mod.ts";
 import { bitsPerByte } from "../measure/mod.ts";
@@ -21,7 +20,7 @@ import { type BackboneConfig, backboneConfig, type ModelConfig } from "../models
 import { readSource } from "../text/mod.ts";
 import { ADAMW_DEFAULTS } from "../train/mod.ts";
 import { parseCommand, runCommand } from "./_args.ts";
-import { INTERRUPTED } from "./_data_common.ts";
+import { stoppable } from "./_stoppable.ts";
 import { lossOf, teacherOf } from "./_train_loss.ts";
 import { quantizationOf } from "./_train_quantization.ts";
 import { checkOptions, isSource, trainCommand, type TrainOptions } from "./_train_options.ts";
@@ -42,9 +41,9 @@ async function main(argv: readonly string[]): Promise<number> {
   if (workers === undefined) await initEngine(engine);
   else log(`workers: ${workers.addresses.join(", ")}`);
   const progress = liveProgress();
-  let stopped = "";
-  const results = await withInterrupt((signal) =>
-    runAll([spec], {
+  let results: RunResult[] = [];
+  const code = await stoppable(async (signal) => {
+    results = await runAll([spec], {
       ...stores,
       fresh: options.fresh,
       keepNeeded: true,
@@ -53,17 +52,9 @@ async function main(argv: readonly string[]): Promise<number> {
       log,
       cluster: workers,
       ...(leads && { onProgress: showProgress(progress) }),
-    }).catch((error) => {
-      if (!signal.aborted || !(error instanceof UserError)) throw error;
-      stopped = error.message;
-      return [];
-    })
-  ).finally(() => progress.finish());
-  if (stopped !== "") {
-    log(stopped);
-    return INTERRUPTED;
-  }
-  if (!leads) return 0;
+    }).finally(() => progress.finish());
+  }, log);
+  if (code !== 0 || !leads) return code;
   const { config, records } = results[0]!;
   if (options.json) {
     for (const record of records) console.log(JSON.stringify(record));

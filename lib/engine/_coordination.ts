@@ -31,22 +31,22 @@ export class Coordination {
 
   /** Keeps a text under a key that has none yet. */
   async put(key: string, value: string): Promise<void> {
-    // Not cString, which remembers all that it has seen.
-    const bytes = new TextEncoder().encode(`${value}\0`);
+    const [name, text] = [newCString(key), newCString(value)];
     await this.#call(
       "keeping a text",
-      (status) => this.#c.TFE_InsertConfigKeyValue(this.#context, cString(key), bytes, status),
+      (status) => this.#c.TFE_InsertConfigKeyValue(this.#context, name, text, status),
     );
   }
 
   /** The text under a key, which some worker has put there. */
   async get(key: string, timeoutSeconds: number): Promise<string> {
+    const name = newCString(key);
     const buffer = this.#c.TF_NewBuffer()!;
     try {
       await this.#call("reading a text", (status) =>
         this.#c.TFE_GetConfigKeyValue(
           this.#context,
-          cString(key),
+          name,
           BigInt(1000 * timeoutSeconds),
           buffer,
           status,
@@ -64,7 +64,7 @@ export class Coordination {
 
   /** Ends all that any worker waits for, now and later, with this message. */
   async report(text: string): Promise<void> {
-    const bytes = new TextEncoder().encode(`${text}\0`);
+    const bytes = newCString(text);
     await this.#call(
       "reporting an error",
       (status) => this.#c.TFE_ReportErrorToCluster(this.#context, REPORTED, bytes, status),
@@ -98,4 +98,9 @@ export class Coordination {
       this.#c.TF_DeleteStatus(status);
     }
   }
+}
+
+/** Not cString, which remembers all that it has seen: these texts are new every time. */
+function newCString(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(`${text}\0`);
 }

@@ -57,7 +57,7 @@ export function activeTensorFlow(): TensorFlowBackend | null {
  *
  * @param options.threads That share an operation.
  * @param options.clusterConfig See {@linkcode TensorFlowBinding}.
- * @param options.matmulPrecision Of oneDNN's products, which are those of graphs.
+ * @param options.matmulPrecision Of oneDNN's products: of graphs and single operations, not XLA's.
  * @throws What the dynamic loader or TensorFlow says, when the library cannot be used.
  */
 export function registerTensorFlow(

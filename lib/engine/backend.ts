@@ -103,8 +103,8 @@ export function runningMatmulPrecision(): MatmulPrecision {
  *   `TF_NUM_INTRAOP_THREADS` says. Other backends have one.
  * @param options.clusterConfig What TensorFlow's context needs in a cluster, which
  *   `joinWorkers` gives; nothing for a process of its own.
- * @param options.matmulPrecision `bfloat16` is oneDNN's, for TensorFlow on processors that have
- *   bfloat16 products (AMX, AVX512_BF16) and as a graph only: XLA on processors has none.
+ * @param options.matmulPrecision `bfloat16` is oneDNN's, for TensorFlow on processors with AMX
+ *   and as a graph only: XLA on processors has none, and oneDNN makes no use of AVX512_BF16 for it.
  * @param options.log Receives one line with the choice and its reason; standard error by default.
  * @throws UserError when a forced backend is unknown or unavailable, saying how to get it, and when
  *   it or the processor has no bfloat16 products.
@@ -244,8 +244,8 @@ async function startTensorFlow({
   await use(TENSORFLOW);
   if (matmulPrecision === "bfloat16" && !roundsOperands()) {
     throw new UserError(
-      "bfloat16 products: expected a processor that has them (AMX, AVX512_BF16) and TensorFlow " +
-        "with oneDNN on it, found products in float32; leave the option out",
+      "bfloat16 products: expected a processor that has them (AMX) and TensorFlow with " +
+        "oneDNN on it, found products in float32; leave the option out",
     );
   }
   const gpu = binding.devices.find((device) => device.type === "GPU");

@@ -2,8 +2,8 @@
  * Several processes that train one model: TensorFlow's own collective operations between them, and
  * its coordination service, which notices a worker that is gone.
  *
- * A worker that dies, hangs or cannot be reached ends the work of all others within
- * {@linkcode lostWithinSeconds}.
+ * A worker that dies, hangs or cannot be reached ends the work of all others, within
+ * {@linkcode lostWithinSeconds} where they wait for it.
  */
 
 import * as tf from "@tensorflow/tfjs";
@@ -30,18 +30,24 @@ export class WorkersError extends UserError {
 
 const DEFAULT_TIMEOUTS: Timeouts = { startSeconds: 300, heartbeatSeconds: 10 };
 
-/** No step of any worker takes so long: what waits longer waits in vain. */
+/** No step of any worker takes so long: what waits longer for one that answers waits in vain. */
 const STEP_SECONDS = 900;
 /** How long workers wait for each other between steps: some prepare text for hours. */
 const EXCHANGE_SECONDS = 7 * 24 * 3600;
 /** How long a worker that answers at all may take to answer. */
 const ANSWER_SECONDS = 3;
-/** How long a worker stays to be heard and to answer, once it has told of a failure. */
+/** How often, within a heartbeat's time, a worker that waits for others asks whether they are there. */
+const ASKED_PER_HEARTBEAT = 8;
+/** How long a worker tries to tell of a failure; how long it then stays to be heard and to answer. */
 const FAREWELL_MS = 2000;
 
-/** The longest time from the loss of a worker to the end of the others. */
+/**
+ * The longest time from the loss of a worker to the end of the others that wait for it. One that
+ * evaluates, compiles or prepares text notices it behind that.
+ */
 export function lostWithinSeconds(heartbeatSeconds = DEFAULT_TIMEOUTS.heartbeatSeconds): number {
-  return heartbeatSeconds + ANSWER_SECONDS + FAREWELL_MS / 1000 + 5;
+  const noticed = heartbeatSeconds * (1 + 2 / ASKED_PER_HEARTBEAT) + 2 * ANSWER_SECONDS;
+  return noticed + 3 * FAREWELL_MS / 1000;
 }
 
 /** Stand before messages of workers among TensorFlow's own. */
@@ -84,7 +90,7 @@ export async function joinWorkers(
   } finally {
     restoreTermination();
   }
-  return new Workers(cluster, native, coordination);
+  return new Workers(cluster, native, coordination, allTimeouts.heartbeatSeconds);
 }
 
 /** The workers, as one of them sees them. */
@@ -94,6 +100,9 @@ export class Workers {
   readonly addresses: readonly string[];
   readonly #native: TensorFlowBackend;
   readonly #coordination: Coordination;
+  readonly #heartbeatSeconds: number;
+  /** The indices of all workers but this one. */
+  readonly #others: readonly number[];
   /** Of texts that are exchanged, so that each has a name of its own. */
   #exchanges = 0;
   /** Of collective operations, by what they sum; workers make them in the same order. */
@@ -103,12 +112,15 @@ export class Workers {
     { addresses, index }: Cluster,
     native: TensorFlowBackend,
     coordination: Coordination,
+    heartbeatSeconds: number,
   ) {
     this.index = index;
     this.count = addresses.length;
     this.addresses = addresses;
     this.#native = native;
     this.#coordination = coordination;
+    this.#heartbeatSeconds = heartbeatSeconds;
+    this.#others = [...addresses.keys()].filter((other) => other !== index);
   }
 
   /**
@@ -141,6 +153,26 @@ export class Workers {
         ),
       )
     );
+  }
+
+  /**
+   * Waits until all have come here. Worker 0, whose process holds what the others still read, is the
+   * last to go on, so that all may end then.
+   *
+   * @throws WorkersError when another worker is lost before.
+   */
+  async meet(): Promise<void> {
+    const name = `met ${this.#exchanges}`;
+    await this.exchange("");
+    if (this.index > 0) {
+      const left = this.#coordination.put(`${name}/${this.index}`, "left").catch(ignoreEngine);
+      await Promise.race([left, delay(FAREWELL_MS)]);
+      return;
+    }
+    const left = this.#others.map((other) =>
+      this.#coordination.get(`${name}/${other}`, ANSWER_SECONDS)
+    );
+    await Promise.all(left).catch(ignoreEngine);
   }
 
   /** Which worker, for a message. */
@@ -180,35 +212,95 @@ export class Workers {
   }
 
   async #guarded<T>(wait: () => Promise<T>): Promise<T> {
-    try {
-      return await wait();
-    } catch (error) {
-      if (!(error instanceof EngineError)) throw error;
-      for (const reason of ["lost", "refused"] as const) {
-        const reported = error.message.split(MARKS[reason])[1]?.split("\n", 1)[0];
-        if (reported !== undefined) throw new WorkersError(reason, reported);
-      }
-      return await this.#leave("lost", await this.#describeLoss(error.message));
+    const watch = this.#watchOthers();
+    const outcome = await Promise.race([
+      wait().then((value) => ({ value }), (error: unknown) => ({ error })),
+      watch.silent.then((silent) => ({ silent })),
+    ]);
+    watch.end();
+    if ("value" in outcome) return outcome.value;
+    if ("silent" in outcome) {
+      return await this.#leave("lost", this.#describeSilent(outcome.silent));
     }
+    const { error } = outcome;
+    if (!(error instanceof EngineError)) throw error;
+    for (const reason of ["lost", "refused"] as const) {
+      const reported = error.message.split(MARKS[reason])[1]?.split("\n", 1)[0];
+      if (reported === undefined) continue;
+      if (this.index === 0) await delay(FAREWELL_MS); // the others hear of it from here
+      throw new WorkersError(reason, reported);
+    }
+    return await this.#leave("lost", await this.#describeLoss(error.message));
   }
 
+  /**
+   * Asks the others whether they are there, for as long as this worker waits for them: silent is who
+   * answers none of two or more questions for a heartbeat's time. TensorFlow's own heartbeats find most
+   * losses first, but not all: where worker 0, which counts them, is cut off, an operation that
+   * waits for it is not always ended.
+   */
+  #watchOthers(): Readonly<{ silent: Promise<number[]>; end: () => void }> {
+    const { promise, resolve, reject } = Promise.withResolvers<number[]>();
+    const heartbeat = 1000 * this.#heartbeatSeconds;
+    /** Of each other, the questions that it has not answered since its last answer. */
+    const unanswered = this.#others.map(() => ({ since: 0, count: 0 }));
+    let isOver = false;
+    const askLater = () => setTimeout(() => ask().catch(reject), heartbeat / ASKED_PER_HEARTBEAT);
+    const ask = async () => {
+      const askedAt = performance.now();
+      const silentNow = await this.#askOthers();
+      const silent = this.#others.filter((other, at) => {
+        const { since, count } = unanswered[at]!;
+        unanswered[at] = silentNow.includes(other)
+          ? { since: count === 0 ? askedAt : since, count: count + 1 }
+          : { since: 0, count: 0 };
+        return count >= 1 && silentNow.includes(other) && performance.now() - since >= heartbeat;
+      });
+      if (silent.length > 0) return resolve(silent);
+      if (!isOver) timer = askLater();
+    };
+    let timer = askLater();
+    return {
+      silent: promise,
+      end: () => {
+        isOver = true;
+        clearTimeout(timer);
+      },
+    };
+  }
+
+  /** Those of the others that do not answer. */
+  async #askOthers(): Promise<number[]> {
+    const answers = await Promise.all(
+      this.#others.map((other) => this.#coordination.answers(taskName(other), ANSWER_SECONDS)),
+    );
+    return this.#others.filter((_, at) => !answers[at]);
+  }
+
+  /** Tells the others and ends; an operation that still waits for one of them ends with the process. */
   async #leave(reason: keyof typeof MARKS, message: string): Promise<never> {
-    await this.#coordination.report(`${MARKS[reason]}${message}`).catch(ignoreEngine);
-    await new Promise((resolve) => setTimeout(resolve, FAREWELL_MS));
+    // Worker 0, which passes it on, may be the one that is gone.
+    const told = this.#coordination.report(`${MARKS[reason]}${message}`).catch(ignoreEngine);
+    await Promise.race([told, delay(FAREWELL_MS)]);
+    await delay(FAREWELL_MS);
     throw new WorkersError(reason, message);
   }
 
   /** Who was lost: those that do not answer, or whom TensorFlow names. */
   async #describeLoss(found: string): Promise<string> {
-    const others = [...this.addresses.keys()].filter((index) => index !== this.index);
-    const answers = await Promise.all(
-      others.map((index) => this.#coordination.answers(taskName(index), ANSWER_SECONDS)),
-    );
-    const silent = others.filter((_, at) => !answers[at]);
-    const named = others.filter((index) => found.includes(taskName(index)));
+    const silent = await this.#askOthers();
+    if (silent.length > 0) return this.#describeSilent(silent);
+    const named = this.#others.filter((other) => found.includes(taskName(other)));
+    if (named.length > 0) return this.#notAnswering(named);
+    return `the workers lost each other: ${found.split("\n", 1)[0]}`;
+  }
+
+  #describeSilent(silent: readonly number[]): string {
     // Without worker 0, which coordinates all, the others end too and do not answer either.
-    const lost = silent.includes(0) ? [0] : silent.length > 0 ? silent : named;
-    if (lost.length === 0) return `the workers lost each other: ${found.split("\n", 1)[0]}`;
+    return this.#notAnswering(silent.includes(0) ? [0] : silent);
+  }
+
+  #notAnswering(lost: readonly number[]): string {
     const names = lost.map((index) => this.nameOf(index)).join(", ");
     return `${names} ${lost.length === 1 ? "does" : "do"} not answer`;
   }
@@ -221,15 +313,19 @@ function ignoreEngine(error: unknown): void {
   if (!(error instanceof EngineError)) throw error;
 }
 
-/** Ends the process at SIGTERM from `delay` ms on; gives what ends that. */
-function endAtTermination(delay: number): () => void {
+function delay(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+/** Ends the process at SIGTERM from `afterMilliseconds` on; gives what ends that. */
+function endAtTermination(afterMilliseconds: number): () => void {
   if (Deno.build.os === "windows") return () => {};
   const end = () => Deno.exit(143);
   let isListening = false;
   const timer = setTimeout(() => {
     Deno.addSignalListener("SIGTERM", end);
     isListening = true;
-  }, delay);
+  }, afterMilliseconds);
   return () => {
     clearTimeout(timer);
     if (isListening) Deno.removeSignalListener("SIGTERM", end);

@@ -87,7 +87,7 @@ export function isRace(result: BenchResult): result is RaceResult {
   return "flopsPerStep" in result;
 }
 
-/** A check of one value: what was expected, or null if it is that. */
+/** Throws a UserError that names the value by where it stands, unless it is what is expected. */
 type Check = (value: unknown, at: string) => void;
 
 const quoted = (value: unknown) => JSON.stringify(value)?.slice(0, 60) ?? "nothing";

@@ -1,12 +1,12 @@
 /** Ctrl-C and the notebook's stop button as an AbortSignal. */
 
-import { UserError } from "../errors.ts";
+import { StoppedError } from "../errors.ts";
 
 /**
  * Runs `action` with a signal that aborts at the first SIGINT or SIGTERM, so that it can stop at a
  * safe point. A second one ends the process, as it would without this.
  *
- * @throws UserError in the place of the signal's reason: what stopped had no more to say.
+ * @throws StoppedError in the place of the signal's reason: what stopped had no more to say.
  */
 export async function withInterrupt<T>(action: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
@@ -25,7 +25,7 @@ export async function withInterrupt<T>(action: (signal: AbortSignal) => Promise<
     return await action(controller.signal);
   } catch (error) {
     if (!controller.signal.aborted || error !== controller.signal.reason) throw error;
-    throw new UserError("stopped: the same command goes on from here");
+    throw new StoppedError("stopped: the same command goes on from here");
   } finally {
     removeListeners();
   }

@@ -41,6 +41,7 @@ import { checkEstimates, measureTokens } from "./token_estimates.ts";
 import {
   afterWorker0,
   agreeOnRuns,
+  awaitStored,
   followRecords,
   followSession,
   leadRecords,
@@ -138,6 +139,7 @@ export async function runAll(
       };
       const run = await trainRun(spec, prepared, id, programs.value, { ...options, onRecord });
       trained.set(id, run);
+      if (workers !== undefined) await awaitStored(workers, options.signal);
       stepsBefore += schedule.steps;
     }
   } finally {
@@ -179,6 +181,7 @@ async function planRuns(
     spec: RunSpec,
     { fresh, needWeights }: { fresh: boolean; needWeights: boolean },
   ): Promise<PlannedRun> => {
+    checkPrecision(spec);
     const prepared = await prepare(spec.data);
     const { onto } = spec.estimates ?? {};
     checkRun(spec, prepared, onto && await prepare(onto));
@@ -211,7 +214,6 @@ function checkRun(
   checkModelSizes(training.model);
   checkSchedule(training.schedule);
   checkLossOptions(training.model, training);
-  checkPrecision(spec);
   checkTeacher(spec, data);
   checkEstimates(spec, prepared, onto);
   for (const bits of quantizedBits) largestCode(bits);
@@ -284,6 +286,7 @@ async function trainRun(
     if (workers !== undefined && workers.index > 0) {
       session = await followSession(workers, session);
       const records = train(training, data, session, programs, { signal });
+      noteCheckpoint(programs, session);
       const { reason, step } = await followRecords(records, programs.parallel!);
       if (reason === "finished") return { config, records: [] };
       throw interruption(spec, step, reason, "worker 0's checkpoint");
@@ -301,13 +304,14 @@ async function trainRun(
     }
     await run.rewindTo(checkpoint === null ? null : session);
     if (workers !== undefined) session = await leadSession(workers, session, checkpoint !== null);
+    noteCheckpoint(programs, session);
 
     let lastSaved = performance.now();
     const [openRun, openSession] = [run, session];
     const save = async () => {
       await openRun.writeCheckpoint(await formatCheckpoint(openSession));
       lastSaved = performance.now();
-      if (programs.parallel) programs.parallel.saved.step = openSession.step;
+      noteCheckpoint(programs, openSession);
     };
     const records = train(training, data, session, programs, { signal });
     const path = openRun.checkpointPath();
@@ -342,7 +346,7 @@ async function trainRun(
         ...await measureRounding(estimated, data, spec),
         ...await measureCompression(params, weights, prepared, spec, { ...options, signal })
           .catch((error) => {
-            if (!signal?.aborted) throw error;
+            if (!signal?.aborted || error !== signal.reason) throw error;
             throw interruption(spec, record.step, "stopped", checkpointPath);
           }),
         ...await measureTokens(spec, estimated, { ...prepared, ...needed, heldOut: data.heldOut }),
@@ -356,6 +360,11 @@ async function trainRun(
     if (session !== null) disposeSession(session);
     needed.dispose();
   }
+}
+
+/** What workers say of the last checkpoint when one of them is lost; there is none of step 0. */
+function noteCheckpoint({ parallel }: Programs, { step }: Session): void {
+  if (parallel !== undefined) parallel.saved.step = step === 0 ? null : step;
 }
 
 function runFacts(spec: RunSpec, prepared: PreparedData, session: Session): RunFacts {

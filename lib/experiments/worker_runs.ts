@@ -10,6 +10,7 @@ import {
   WorkersError,
   zerosLike,
 } from "../engine/mod.ts";
+import { StoppedError } from "../errors.ts";
 import {
   checkDataParallel,
   type DataParallel,
@@ -160,6 +161,30 @@ export async function* leadRecords(
     throw new WorkersError(
       error.reason,
       `${error.message}; ${where}; start all workers again to go on from there`,
+    );
+  }
+}
+
+/**
+ * Waits, behind the training of a run, until worker 0 has measured and stored it: what follows may
+ * need it, and a cluster that starts failed workers again should find all of them failed or none.
+ *
+ * @throws WorkersError on another worker, when worker 0 is lost; StoppedError when this one was to
+ *   stop as well.
+ */
+export async function awaitStored(
+  workers: Workers,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  try {
+    await workers.meet();
+  } catch (error) {
+    if (!(error instanceof WorkersError)) throw error;
+    if (workers.index === 0) return; // the run is whole, whoever is gone
+    if (signal?.aborted) throw new StoppedError("worker 0 has stopped; start all workers again");
+    throw new WorkersError(
+      error.reason,
+      `${error.message}; training had ended, but not its measuring; start all workers again`,
     );
   }
 }

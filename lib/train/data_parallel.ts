@@ -61,17 +61,17 @@ export type StepOptions = Readonly<{
   /** Whether this worker wants to stop. */
   stop: boolean;
   /**
-   * Whether the parameters before this step are compared, the same on all workers: wanted where
-   * what the step gives may be saved, which is then of gradients of equal parameters.
+   * Which state is compared, that of all workers being the same wherever one of them may save it:
+   * the one that the step gives, or the one before it, where the step is not to be adopted.
    */
-  compare: boolean;
+  compare: "before" | "after" | null;
 }>;
 
 export type ParallelResult = Readonly<{
   state: TrainState<Trainable>;
   loss: Tensor;
   gradientNorm: Tensor;
-  /** Whether all workers stop behind this step, which some of them want: it was a compared one. */
+  /** Whether all workers stop behind this step, as some of them want: what it gives was compared. */
   stop: boolean;
 }>;
 
@@ -82,10 +82,10 @@ export type DataParallel = Readonly<{
   /** Worker 0 keeps here the step of its last checkpoint; the others learn of it. */
   saved: { step: number | null };
   /**
-   * A training step of all workers together. One that is behind the wish to stop compares parameters
+   * A training step of all workers together. The one after a wish to stop compares what it gives,
    * too, so that all can stop with what they may save.
    *
-   * @throws WorkersError when a worker is lost, or has other parameters than worker 0.
+   * @throws WorkersError when a worker is lost, or has another state than worker 0.
    */
   step(
     state: TrainState<Trainable>,
@@ -186,16 +186,32 @@ export function compileDataParallel(
   const saved: DataParallel["saved"] = { step: null };
   /** Whether some worker wanted to stop in the step before. */
   let isStopWanted = false;
+  const printsOf = async (state: TrainState<Trainable>): Promise<readonly string[]> => {
+    const print = readNumber(compared(state));
+    const own = tensor(formatNotice(part, { stop: false, saved: null, print }));
+    const [sum] = await workers.allReduceSum([own]).finally(() => own.dispose());
+    const { prints } = parseNotices(await sum!.data() as Float32Array);
+    sum!.dispose();
+    return prints;
+  };
+  const refuseDifferent = async (prints: readonly string[], step: number): Promise<void> => {
+    const other = prints.findIndex((print) => print !== prints[0]);
+    if (other < 0) return;
+    await workers.refuse(
+      `${workers.nameOf(other)} has other parameters than worker 0 after step ${step}: its ` +
+        "processor or library computes otherwise, or its memory fails; use machines of one kind",
+    );
+  };
 
   return {
     part,
     saved,
     async step(state, frozen, scalars, batch, { step, stop, compare }) {
-      const isCompared = compare || isStopWanted;
+      const isCompared = compare === "after" || isStopWanted;
       const notice = tensor(formatNotice(part, {
         stop,
         saved: part.index === 0 ? saved.step : null,
-        print: isCompared ? readNumber(compared(state.params)) : 0,
+        print: compare === "before" ? readNumber(compared(state)) : 0,
       }));
       const own = gradients(state.params, frozen, batch, notice);
       const sums = await workers.allReduceSum(own).finally(() => disposeTree(own));
@@ -203,13 +219,12 @@ export function compileDataParallel(
       disposeTree([sums, notice]);
       const told = parseNotices(await notices.data() as Float32Array);
       notices.dispose();
-      const other = told.prints.findIndex((print) => print !== told.prints[0]);
-      if (other >= 0) {
+      try {
+        await refuseDifferent(told.prints, step);
+        if (isCompared) await refuseDifferent(await printsOf(result.state), step + 1);
+      } catch (error) {
         disposeTree([result.state, result.loss, result.gradientNorm]);
-        await workers.refuse(
-          `${workers.nameOf(other)} has other parameters than worker 0 after step ${step}: its ` +
-            "processor or library computes otherwise, or its memory fails; use machines of one kind",
-        );
+        throw error;
       }
       saved.step = told.saved;
       isStopWanted = told.stop;

@@ -128,9 +128,12 @@ const GRAPH_WIDTH = 384;
  * wait for each other, train several times faster on TensorFlow's own kernels too, which alone
  * have bfloat16 products.
  */
-export function stepCompiler(model: ModelConfig, steps: number): Compiler {
-  if (isRecurrent(model) || steps < XLA_STEPS) return "graph";
-  if (runningMatmulPrecision() === "bfloat16") return "graph";
+export function stepCompiler(
+  model: ModelConfig,
+  steps: number,
+  precision: MatmulPrecision = runningMatmulPrecision(),
+): Compiler {
+  if (isRecurrent(model) || steps < XLA_STEPS || precision === "bfloat16") return "graph";
   const width = Math.max(...stacksOf(model).map((stack) => stack.width));
   return width >= GRAPH_WIDTH && !runsOnGpu() ? "graph" : "xla";
 }
@@ -324,13 +327,13 @@ export async function* train(
     const isLast = step + 1 === schedule.steps;
     const isEvaluated = isLast || (step + 1) % config.evaluateEvery === 0;
     const isLogged = isLast || (step + 1) % config.logEvery === 0;
-    const compare = isEvaluated || isLogged || isRepeated;
+    const maySave = isEvaluated || isLogged;
     const result = parallel === undefined
       ? programs.step(state, frozen, scalars, batch)
       : await parallel.step(state, frozen, scalars, batch, {
         step,
         stop: !!signal?.aborted,
-        compare,
+        compare: isRepeated ? "before" : maySave ? "after" : null,
       });
     isStopping = "stop" in result && result.stop;
     const lossNats = (await result.loss.data())[0]!;
@@ -341,7 +344,7 @@ export async function* train(
     const limit = divergenceLimit(config, session.firstLossNats);
     if (!Number.isFinite(lossNats) || !Number.isFinite(gradientNorm) || lossNats > limit) {
       disposeTree(result.state);
-      if (parallel !== undefined && !compare) {
+      if (parallel !== undefined && !isRepeated) {
         // The state before is about to be saved: all workers must have the same.
         isRepeated = true;
         batches = batchesFromHere();

@@ -80,7 +80,7 @@ async function steps(name: keyof typeof MODELS): Promise<{ step: number; reducti
     const scalars = stepScalars(1e-3, step);
     const result = parallel === undefined
       ? single(state, {}, scalars, batch)
-      : await parallel.step(state, {}, scalars, batch, { step, stop: false, compare: false });
+      : await parallel.step(state, {}, scalars, batch, { step, stop: false, compare: null });
     result.loss.dataSync();
     disposeTree([scalars, result.loss, result.gradientNorm, state]);
     state = result.state;

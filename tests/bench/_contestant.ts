@@ -108,7 +108,8 @@ export function peer(
       mode,
       JSON.stringify({ ...work, matmulPrecision }),
     ],
-    env: (threads) => ({ OMP_NUM_THREADS: `${threads}` }),
+    // A program that measures bfloat16 products has asked oneDNN for them in its own environment.
+    env: (threads) => ({ OMP_NUM_THREADS: `${threads}`, ONEDNN_DEFAULT_FPMATH_MODE: "STRICT" }),
   };
 }
 

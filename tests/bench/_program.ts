@@ -1,6 +1,7 @@
 /** What all programs of this folder share: what they are asked for and what they leave. */
 
 import { runCommand } from "../../lib/cli/_args.ts";
+import { INTERRUPTED } from "../../lib/cli/_process.ts";
 import { formatElapsed } from "../../lib/cli/_progress.ts";
 import type { Compiler } from "../../lib/engine/mod.ts";
 import type { BenchFacts } from "../../lib/experiments/mod.ts";
@@ -41,7 +42,7 @@ export async function runProgram(
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => {
       killContestants();
-      Deno.exit(130);
+      Deno.exit(INTERRUPTED);
     });
   }
   const request: Request = JSON.parse(Deno.args[0]!);

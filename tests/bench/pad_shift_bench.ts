@@ -5,6 +5,7 @@
  * A Python that has torch runs the reference's procedure too (`deno task bench pad_shift`).
  */
 
+import { UserError } from "../../lib/errors.ts";
 import { initEngine } from "../../lib/engine/mod.ts";
 import { type EstimatedModel, padShiftCost, padShiftEntropies } from "../../lib/entropy/mod.ts";
 import { type AugmentedDecoderConfig, initModel, type Model } from "../../lib/models/mod.ts";
@@ -78,13 +79,14 @@ async function reference(
 }
 
 function torchSeconds(python: string, threads: number): number {
-  const args = [script("pad_shift_seconds.py"), JSON.stringify(config), `${WINDOWS}`, `${BATCH}`];
+  const path = script("pad_shift_seconds.py");
+  const args = [path, JSON.stringify(config), `${WINDOWS}`, `${BATCH}`];
   const { stdout, success } = new Deno.Command(python, {
     args,
     env: { OMP_NUM_THREADS: `${threads}` },
     stderr: "inherit",
   }).outputSync();
-  if (!success) throw new Error(`${python} could not run ${script}`);
+  if (!success) throw new UserError(`${python} could not run ${path}; what it said is above`);
   return JSON.parse(new TextDecoder().decode(stdout)) as number;
 }
 

@@ -30,6 +30,18 @@ Deno.test("a sweep trains what is missing, repeats nothing and lists what failed
       wrong.stderr,
       /^error: --modell eem: unknown option --modell, did you mean --model/,
     );
+    for (
+      const [option, expected] of [
+        ["--seed=3", "--seeds of the sweep instead"],
+        ["--backend=wasm", "the environment variable KYL_BACKEND instead"],
+        ["--fresh", "none in a sweep, which repeats no finished run"],
+        ["--json", "none in a sweep, whose report is a table"],
+      ] as const
+    ) {
+      const { code, stderr } = await run("sweep", ["--", option]);
+      assert.equal(code, 2);
+      assert.ok(stderr.includes(`${option.split("=")[0]}: expected ${expected}`), stderr);
+    }
     assert.equal((await run("sweep", [])).code, 2);
   }));
 

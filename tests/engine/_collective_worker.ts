@@ -15,6 +15,7 @@ for (let repetition = 0; repetition < 3; repetition++) {
 }
 const texts = await workers.exchange(`of ${index} → "ü"\n`);
 const empty = await workers.exchange("");
+await workers.meet();
 // One tells all why they cannot go on; the others are in the middle of a sum.
 const refused = await refusalOf(
   index === count - 1
@@ -22,6 +23,4 @@ const refused = await refusalOf(
     : workers.allReduceSum([tensor([1])]),
 );
 console.log(JSON.stringify({ index, sums, texts, empty, refused }));
-// Worker 0 is who the others hear the reason from: on a busy machine they may be late.
-if (index === 0) await new Promise((resolve) => setTimeout(resolve, 5000));
 Deno.exit(0); // TensorFlow's server never ends by itself

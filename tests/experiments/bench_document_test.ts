@@ -13,6 +13,7 @@ import {
   scalingCurves,
   speedRatioBars,
 } from "../../lib/experiments/mod.ts";
+import { isRace } from "../../lib/experiments/bench_document.ts";
 import { takeTurns } from "../../lib/measure/mod.ts";
 import { withFiles } from "../text/_temporary.ts";
 
@@ -138,8 +139,23 @@ Deno.test("records are read newest first, and where there are none it is said", 
     await assert.rejects(readBenchDocument(join(folder, "c.json")), /c\.json: expected a file of/);
   }));
 
-Deno.test("the records of data/bench can be read", async () => {
-  assert.ok((await readBenchRecords(PROJECT_FOLDERS.bench)).length > 0);
+Deno.test("rates of data/bench follow from the times of the same record", async () => {
+  const records = await readBenchRecords(PROJECT_FOLDERS.bench);
+  assert.ok(records.length > 0);
+  for (const { results, matmulPeak } of records) {
+    for (const { sizes, flopsPerStep, contestants } of results.filter(isRace)) {
+      for (const { rounds, medianMs, shareOfPeak, tokensPerSecond } of contestants) {
+        const sorted = rounds.flat().toSorted((a, b) => a - b);
+        const half = (sorted.length - 1) / 2;
+        const between = (sorted[Math.floor(half)]! + sorted[Math.ceil(half)]!) / 2;
+        assert.ok(Math.abs(medianMs / between - 1) < 1e-9);
+        const share = flopsPerStep / (1e6 * medianMs * matmulPeak.gflops);
+        assert.ok(Math.abs(shareOfPeak / share - 1) < 1e-9);
+        const rate = 1000 * sizes.context * sizes.batch / medianMs;
+        assert.ok(Math.abs(tokensPerSecond / rate - 1) < 1e-9);
+      }
+    }
+  }
 });
 
 Deno.test("bars, parts of a step and goals follow from a document", () => {

@@ -15,7 +15,7 @@ Deno.test("workers whose parameters differ stop at once and say who", async () =
     assert.equal(code, 0, stderr);
     assert.match(
       JSON.parse(stdout),
-      /^worker 1 \(127\.0\.0\.1:\d+\) has other parameters than worker 0 after step 0: its processor/,
+      /^worker 1 \(127\.0\.0\.1:\d+\) has other parameters than worker 0 after step 1: its processor/,
     );
   }
 });

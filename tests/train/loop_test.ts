@@ -33,6 +33,7 @@ import {
   type TrainingData,
   type TrainingRecord,
 } from "../../lib/train/mod.ts";
+import { stepCompiler } from "../../lib/train/loop.ts";
 import { onEveryBackend, onTensorFlow } from "../_backends.ts";
 import { assertClose } from "../_numbers.ts";
 import {
@@ -670,6 +671,11 @@ onTensorFlow(
     }
   },
 );
+
+Deno.test("stepCompiler() leaves products in bfloat16 to TensorFlow's own kernels", () => {
+  assert.equal(stepCompiler(CONFIG.model, 100_000, "float32"), "xla");
+  assert.equal(stepCompiler(CONFIG.model, 100_000, "bfloat16"), "graph");
+});
 
 /** Sequences of 4 bits, of which all that can be learned is learned in a second. */
 const SOURCE = { latentBits: 4, blockCount: 2, blockLength: 3 };

@@ -1,7 +1,7 @@
 /** A tokenizer trained on a source, read document by document. */
 
 import { Buffer } from "node:buffer";
-import { UserError } from "../../errors.ts";
+import { StoppedError } from "../../errors.ts";
 import { countWords, trainOnWords, type WordCounts } from "../../tokenizer/mod.ts";
 import type { Tokenizer } from "../../tokenizer/mod.ts";
 import type { DocumentSource } from "../document_source.ts";
@@ -36,8 +36,9 @@ export async function trainSourceTokenizer(
     const counts = await countSample(source, options);
     return trainOnWords(counts, { vocabSize: options.vocabSize });
   } catch (error) {
-    if (options.signal?.aborted) throw new UserError("stopped reading text for a tokenizer");
-    throw error;
+    const { signal } = options;
+    if (!signal?.aborted || error !== signal.reason) throw error;
+    throw new StoppedError("stopped reading text for a tokenizer");
   }
 }
 

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { UserError } from "../../errors.ts";
+import { StoppedError, UserError } from "../../errors.ts";
 import { TEMPORARY_ENDING, writeFileAtomically } from "../../files.ts";
 import { formatTokenizer, type Tokenizer } from "../../tokenizer/mod.ts";
 import type { DocumentSource, OpenSourceOptions } from "../document_source.ts";
@@ -152,7 +152,7 @@ async function runJobs(
     return await runInWorkers(start, jobs, { workers, signal, log, onProgress });
   }
   for (const job of jobs) {
-    if (signal?.aborted) throw new UserError("stopped; the same again goes on from there");
+    if (signal?.aborted) throw new StoppedError("stopped; the same again goes on from there");
     await runJob(job, { ...settings, source, tokenizer, onProgress });
   }
 }

@@ -1,6 +1,6 @@
 /** Jobs handed out to worker threads, one after another in order. */
 
-import { UserError } from "../../errors.ts";
+import { StoppedError, UserError } from "../../errors.ts";
 import type { Job, JobProgress } from "./job.ts";
 import type { WorkerReply, WorkerStart } from "./tokenize_worker.ts";
 
@@ -15,7 +15,7 @@ export type PoolOptions = Readonly<{
  * Runs all jobs. The first failure, or the signal, ends all workers where they are: what they write
  * is written whole or not at all.
  *
- * @throws UserError of the worker that failed first, and when the signal stops it.
+ * @throws UserError of the worker that failed first; StoppedError when the signal stops it.
  */
 export async function runInWorkers(
   start: WorkerStart,
@@ -26,7 +26,7 @@ export async function runInWorkers(
   const pool: Worker[] = [];
   const { promise: stopped, reject: stop } = Promise.withResolvers<never>();
   const abort = () =>
-    stop(new UserError("stopped tokenizing; run the same again to go on from there"));
+    stop(new StoppedError("stopped tokenizing; run the same again to go on from there"));
   const work = (worker: Worker) =>
     new Promise<void>((resolve, reject) => {
       worker.onmessage = ({ data: reply }: MessageEvent<WorkerReply>) => {
