@@ -16,6 +16,7 @@ export {
   runsOnGpu,
 } from "./backend.ts";
 export { EngineError } from "./_binding.ts";
+export { hasAvx512 } from "./_processor.ts";
 export {
   type Cluster,
   CLUSTER_VARIABLE,

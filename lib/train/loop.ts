@@ -3,6 +3,7 @@
 import {
   type Compiler,
   disposeTree,
+  hasAvx512,
   type MatmulPrecision,
   runningMatmulPrecision,
   runsOnGpu,
@@ -119,12 +120,17 @@ export type Programs = Readonly<{
 /** Fewer steps than these do not earn back the seconds that XLA compiles for. */
 const XLA_STEPS = 200;
 
-/** From this width on the products are most of a step, and TensorFlow's own are faster than XLA's. */
-const GRAPH_WIDTH = 384;
+/**
+ * From this width on the products are most of a step, and TensorFlow's own are faster than XLA's
+ * (data/bench/LOG.md).
+ */
+function graphWidth(): number {
+  return hasAvx512() ? 256 : 384;
+}
 
 /**
  * XLA for the training step of all but short runs and, on processors, wide models; a rule and not a
- * measurement at the start, so that the same run always has the same numbers. LSTMs, whose steps
+ * measurement at the start, so that the same run has the same numbers again. LSTMs, whose steps
  * wait for each other, train several times faster on TensorFlow's own kernels too, which alone
  * have bfloat16 products.
  */
@@ -135,7 +141,7 @@ export function stepCompiler(
 ): Compiler {
   if (isRecurrent(model) || steps < XLA_STEPS || precision === "bfloat16") return "graph";
   const width = Math.max(...stacksOf(model).map((stack) => stack.width));
-  return width >= GRAPH_WIDTH && !runsOnGpu() ? "graph" : "xla";
+  return width >= graphWidth() && !runsOnGpu() ? "graph" : "xla";
 }
 
 /** @throws UserError when the engine's products are not in the configuration's precision. */

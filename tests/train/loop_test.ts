@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { activeTensorFlow } from "../../lib/engine/_tensorflow.ts";
-import { disposeTree, memory, type Tensor, zeros } from "../../lib/engine/mod.ts";
+import {
+  disposeTree,
+  hasAvx512,
+  memory,
+  runsOnGpu,
+  type Tensor,
+  zeros,
+} from "../../lib/engine/mod.ts";
 import { UserError } from "../../lib/errors.ts";
 import {
   type BackboneConfig,
@@ -675,6 +682,16 @@ onTensorFlow(
 Deno.test("stepCompiler() leaves products in bfloat16 to TensorFlow's own kernels", () => {
   assert.equal(stepCompiler(CONFIG.model, 100_000, "float32"), "xla");
   assert.equal(stepCompiler(CONFIG.model, 100_000, "bfloat16"), "graph");
+});
+
+Deno.test("stepCompiler() leaves wide models to TensorFlow's own kernels on processors", () => {
+  assert.ok(CONFIG.model.kind === "causal");
+  const { backbone } = CONFIG.model;
+  const compilers = [255, 256, 383, 384].map((width) =>
+    stepCompiler({ kind: "causal", backbone: { ...backbone, width } }, 100_000, "float32")
+  );
+  const from256 = runsOnGpu() ? "xla" : hasAvx512() ? "graph" : "xla";
+  assert.deepEqual(compilers, ["xla", from256, from256, runsOnGpu() ? "xla" : "graph"]);
 });
 
 /** Sequences of 4 bits, of which all that can be learned is learned in a second. */
