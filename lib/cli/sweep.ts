@@ -17,6 +17,7 @@ import { formatTextTable } from "../figures/mod.ts";
 import { type CommandSpec, parseCommand, runCommand, UsageError } from "./_args.ts";
 import { INTERRUPTED } from "./_process.ts";
 import { projectAt } from "./_project.ts";
+import { stoppable } from "./_stoppable.ts";
 import {
   configuredSpecs,
   experimentSpecs,
@@ -25,7 +26,6 @@ import {
   planSweep,
   type SweepRun,
 } from "./_sweep_plan.ts";
-import { stoppable } from "./_stoppable.ts";
 import { submitArrays } from "./_sweep_slurm.ts";
 import { endTogether, startTask, taskCommand } from "./_task_processes.ts";
 
