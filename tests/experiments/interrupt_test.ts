@@ -32,7 +32,7 @@ Deno.test({
     }).output();
     assert.equal(
       new TextDecoder().decode(stdout),
-      "UserError stopped: the same command goes on from here\n",
+      "StoppedError stopped: the same command goes on from here\n",
     );
   },
 });
