@@ -1,6 +1,7 @@
 import { UserError } from "../errors.ts";
 import { figureFontFamily } from "./_fonts.ts";
 import type { ErrorBars, Figure, PlotlyAxis, PlotlyLayout, PlotlyTrace } from "./figure.ts";
+import { wrapWords } from "./text_table.ts";
 
 export const figureWidth = 900;
 export const figureHeight = 480;
@@ -16,18 +17,6 @@ export function plainText(text: string): string {
 /** Breaks a label at spaces into lines of about `lineLength` characters, escaped. */
 export function wrapped(text: string, lineLength: number): string {
   return wrapWords(text, lineLength).map(plainText).join("<br>");
-}
-
-/** Breaks a text at spaces into lines of at most `width` characters, but for longer words. */
-export function wrapWords(text: string, width: number): string[] {
-  const lines: string[] = [];
-  for (const word of text.split(" ")) {
-    const last = lines.at(-1);
-    if (last !== undefined && last.length + 1 + word.length <= width) {
-      lines[lines.length - 1] = `${last} ${word}`;
-    } else lines.push(word);
-  }
-  return lines;
 }
 
 /** The name of an arm as it stands in a legend. */

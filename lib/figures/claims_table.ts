@@ -2,8 +2,8 @@
 
 import { UserError } from "../errors.ts";
 import type { Verdict } from "../measure/mod.ts";
-import { wrapWords } from "./_layout.ts";
 import { type Displayable, escapeHtml, htmlDisplay } from "./display.ts";
+import { wrapWords } from "./text_table.ts";
 
 /** One claim of the paper beside our number. */
 export interface Claim {

@@ -36,8 +36,7 @@ export {
 } from "./terminal_tokens.ts";
 export { type Claim, claimCells, claimColumns, claimsTable, formatClaims } from "./claims_table.ts";
 export { tableDisplay, type TableOptions } from "./table_display.ts";
-export { wrapWords } from "./_layout.ts";
-export { formatTextTable, type TextColumn } from "./text_table.ts";
+export { formatTextTable, type TextColumn, wrapWords } from "./text_table.ts";
 export { type ByteProgress, byteProgress } from "./byte_progress.ts";
 export { type LiveProgress, liveProgress, type LiveProgressOptions } from "./live_progress.ts";
 export type { ProgressSink, ProgressState } from "./progress.ts";

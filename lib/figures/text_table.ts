@@ -11,7 +11,8 @@ function lengthOf(text: string): number {
   return [...text].length;
 }
 
-function brokenLines(text: string, maxWidth: number): string[] {
+/** Breaks a text at spaces into lines of at most `maxWidth` characters, but for longer words. */
+export function wrapWords(text: string, maxWidth: number): string[] {
   const lines: string[] = [];
   let line = "";
   for (const word of text.split(/\s+/)) {
@@ -34,7 +35,7 @@ export function formatTextTable(
   rows: readonly (readonly string[])[],
 ): string {
   const cells = [columns.map((column) => column.title), ...rows].map((row) =>
-    columns.map((column, index) => brokenLines(row[index] ?? "", column.maxWidth ?? Infinity))
+    columns.map((column, index) => wrapWords(row[index] ?? "", column.maxWidth ?? Infinity))
   );
   const widths = columns.map((_, index) =>
     Math.max(...cells.map((row) => Math.max(...row[index]!.map(lengthOf))))

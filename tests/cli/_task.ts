@@ -9,6 +9,9 @@ const { tasks }: { tasks: Record<string, { command: string }> } = JSON.parse(
   await Deno.readTextFile(join(root, "deno.json")),
 );
 
+/** The names of all tasks. */
+export const TASKS: readonly string[] = Object.keys(tasks);
+
 /** The words of a task's command after `deno`. */
 export function taskWords(task: string): string[] {
   return tasks[task]!.command.split(" ").slice(1);
