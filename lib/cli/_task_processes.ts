@@ -25,9 +25,11 @@ export function taskCommand(task: string): string[] {
 export function startTask(
   task: string,
   argv: readonly string[],
-  { env, show }: Readonly<{
+  { env, show, onSignal }: Readonly<{
     env: Readonly<Record<string, string>>;
     show?: ((line: string) => void) | undefined;
+    /** Learns of the signal that has ended the process. */
+    onSignal?: (signal: Deno.Signal) => void;
   }>,
 ): TaskProcess {
   const child = new Deno.Command(Deno.execPath(), {
@@ -39,15 +41,20 @@ export function startTask(
     stderr: show === undefined ? "inherit" : "piped",
   }).spawn();
   const shown = show === undefined ? Promise.resolve() : readLines(child.stderr, show);
-  return { child, ended: shown.then(async () => (await child.status).code) };
+  const ended = shown.then(async () => {
+    const { code, signal } = await child.status;
+    if (signal !== null) onSignal?.(signal);
+    return code;
+  });
+  return { child, ended };
 }
 
 /** An evaluation may have to end before a process can stop, and save what it has. */
-const LAST_GRACE_MS = 300_000;
+const LAST_GRACE_MS = 60_000;
 
 /**
- * Waits for processes that belong together. Ctrl-C reaches them by the terminal, SIGTERM is passed
- * on; once one has failed, what is left after `graceMilliseconds` gets SIGTERM, and what does not end
+ * Waits for processes that belong together. Ctrl-C reaches them by the terminal, SIGTERM and a lost
+ * terminal's SIGHUP are passed on, as SIGTERM; once one has failed, what is left after `graceMilliseconds` gets SIGTERM, and what does not end
  * by itself is killed behind that.
  *
  * @returns The exit code of the first that failed, else 0.
@@ -67,9 +74,12 @@ export async function endTogether(
       }
     }
   };
-  const handlers =
-    (Deno.build.os === "windows" ? ["SIGINT"] as const : ["SIGINT", "SIGTERM"] as const)
-      .map((signal) => [signal, () => signal === "SIGTERM" && signalAll(signal)] as const);
+  const signals = Deno.build.os === "windows"
+    ? ["SIGINT"] as const
+    : ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  const handlers = signals.map((signal) =>
+    [signal, () => signal !== "SIGINT" && signalAll("SIGTERM")] as const
+  );
   for (const [signal, handle] of handlers) Deno.addSignalListener(signal, handle);
   try {
     await Promise.all(processes.map(async ({ ended }) => {

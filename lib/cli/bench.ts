@@ -69,7 +69,12 @@ async function main(argv: readonly string[]): Promise<number> {
     throw new UsageError(`--peers: expected none or some, found ${peers.join(",")}`);
   }
   const threads = options.threads ?? navigator.hardwareConcurrency;
-  if (json !== undefined) checkFolder(resolve(json), "--json");
+  if (json !== undefined) {
+    checkFolder(resolve(json), "--json");
+    if (exists(json) && Deno.statSync(json).isDirectory) {
+      throw new UserError(`--json: expected a file's name, found the folder ${json}; name a file`);
+    }
+  }
   const { project } = await ensureSetup();
   const python = options.python ?? (exists(project.python) ? project.python : null);
   const folder = join(project.root, "tests", "bench");
@@ -135,10 +140,10 @@ function selectPrograms(
   if (programs.length > 0 || words.length === 0) {
     return { programs: programs.length > 0 ? programs : all, words };
   }
-  throw new UserError(
+  throw new UsageError(
     `no benchmark fits "${words.join(" ")}"; there are: ${
       all.map((name) => name.replace(ENDING, "")).join(", ")
-    }`,
+    } (words of their cases come behind)`,
   );
 }
 

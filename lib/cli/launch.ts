@@ -4,6 +4,7 @@ import { UserError } from "../errors.ts";
 import { checkParts } from "../text/mod.ts";
 import { type CommandSpec, parseCommand, runCommand } from "./_args.ts";
 import { freeAddresses } from "./_local_workers.ts";
+import { INTERRUPTED } from "./_process.ts";
 import { endTogether, startTask } from "./_task_processes.ts";
 import { checkOptions, trainCommand } from "./_train_options.ts";
 
@@ -41,10 +42,12 @@ async function main(argv: readonly string[]): Promise<number> {
       },
       // The others print nothing but what went wrong with them.
       show: index === 0 ? undefined : (line) => console.error(`worker ${index}: ${line}`),
+      onSignal: (signal) => console.error(`worker ${index}: ended by ${signal}`),
     })
   );
   // Workers notice by themselves that another is lost; one that never joined them is not noticed.
-  return await endTogether(processes, 1000 * (lostWithinSeconds() + 10));
+  const code = await endTogether(processes, 1000 * (lostWithinSeconds() + 10));
+  return code > 128 && code !== INTERRUPTED ? 1 : code; // a worker that a signal has ended
 }
 
 /** The words of a command line without `--workers`, which parseCommand has checked. */

@@ -1,5 +1,6 @@
 /** `deno task train`: one run from the terminal. */
-import { clusterFromEnvironment, initEngine, joinWorkers } from "../engine/mod.ts";
+import { clusterFromEnvironment, initEngine, joinWorkers, WorkersError } from "../engine/mod.ts";
+import { StoppedError } from "../errors.ts";
 import {
   type DataSpec,
   describeSources,
@@ -52,6 +53,10 @@ async function main(argv: readonly string[]): Promise<number> {
       log,
       cluster: workers,
       ...(leads && { onProgress: showProgress(progress) }),
+    }).catch((error) => {
+      // Workers that are stopped while they wait for each other miss those that have ended first.
+      const isMissing = error instanceof WorkersError && error.reason === "lost";
+      throw signal.aborted && isMissing ? new StoppedError(`stopped; ${error.message}`) : error;
     }).finally(() => progress.finish());
   }, log);
   if (code !== 0 || !leads) return code;

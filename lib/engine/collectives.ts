@@ -50,6 +50,17 @@ export function lostWithinSeconds(heartbeatSeconds = DEFAULT_TIMEOUTS.heartbeatS
   return noticed + 3 * FAREWELL_MS / 1000;
 }
 
+/** Workers that are started together find each other sooner. */
+const QUIET_MS = 10_000;
+
+function waitingLine({ addresses, index }: Cluster, { startSeconds }: Timeouts): string {
+  const others = addresses.flatMap((address, other) =>
+    other === index ? [] : [`worker ${other} (${address})`]
+  );
+  return `worker ${index} (${addresses[index]}): waiting for ${others.join(", ")}, up to ` +
+    `${startSeconds} s in all`;
+}
+
 /** Stand before messages of workers among TensorFlow's own. */
 const MARKS = { lost: "<worker lost> ", refused: "<workers refused> " } as const;
 
@@ -58,6 +69,8 @@ export type JoinOptions = Readonly<{
   matmulPrecision?: MatmulPrecision | undefined;
   timeouts?: Partial<Timeouts>;
   log?: (line: string) => void;
+  /** Receives a line when this worker has waited a while for the others; standard error by default. */
+  onWait?: (line: string) => void;
 }>;
 
 /**
@@ -68,26 +81,29 @@ export type JoinOptions = Readonly<{
  */
 export async function joinWorkers(
   cluster: Cluster,
-  { timeouts, ...engine }: JoinOptions = {},
+  { timeouts, onWait = console.error, ...engine }: JoinOptions = {},
 ): Promise<Workers> {
   const allTimeouts = { ...DEFAULT_TIMEOUTS, ...timeouts };
   const config = clusterConfig(cluster, allTimeouts);
   const status = await initEngine({ ...engine, clusterConfig: config });
   const native = activeTensorFlow();
   if (native === null) {
+    const help = engine.backend === undefined ? 'run "deno task setup"' : "force no other one";
     throw new UserError(
-      `several workers need the backend tensorflow, found ${status.backend}; run "deno task setup"`,
+      `several workers need the backend tensorflow, found ${status.backend}; ${help}`,
     );
   }
   const coordination = new Coordination(native.binding);
   const definition = serverDef(cluster, config);
   // TensorFlow's server has taken SIGTERM for itself by then, and would ignore it.
   const restoreTermination = endAtTermination(1000);
+  const waiting = setTimeout(() => onWait(waitingLine(cluster, allTimeouts)), QUIET_MS);
   try {
     await coordination.enable(definition);
   } catch (error) {
     throw startFailure(cluster, allTimeouts.startSeconds, error);
   } finally {
+    clearTimeout(waiting);
     restoreTermination();
   }
   return new Workers(cluster, native, coordination, allTimeouts.heartbeatSeconds);

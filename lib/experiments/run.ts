@@ -139,7 +139,7 @@ export async function runAll(
       };
       const run = await trainRun(spec, prepared, id, programs.value, { ...options, onRecord });
       trained.set(id, run);
-      if (workers !== undefined) await awaitStored(workers, options.signal);
+      if (workers !== undefined) await awaitStored(workers);
       stepsBefore += schedule.steps;
     }
   } finally {

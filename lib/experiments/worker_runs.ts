@@ -10,7 +10,6 @@ import {
   WorkersError,
   zerosLike,
 } from "../engine/mod.ts";
-import { StoppedError } from "../errors.ts";
 import {
   checkDataParallel,
   type DataParallel,
@@ -169,19 +168,14 @@ export async function* leadRecords(
  * Waits, behind the training of a run, until worker 0 has measured and stored it: what follows may
  * need it, and a cluster that starts failed workers again should find all of them failed or none.
  *
- * @throws WorkersError on another worker, when worker 0 is lost; StoppedError when this one was to
- *   stop as well.
+ * @throws WorkersError on another worker, when worker 0 is lost.
  */
-export async function awaitStored(
-  workers: Workers,
-  signal: AbortSignal | undefined,
-): Promise<void> {
+export async function awaitStored(workers: Workers): Promise<void> {
   try {
     await workers.meet();
   } catch (error) {
     if (!(error instanceof WorkersError)) throw error;
     if (workers.index === 0) return; // the run is whole, whoever is gone
-    if (signal?.aborted) throw new StoppedError("worker 0 has stopped; start all workers again");
     throw new WorkersError(
       error.reason,
       `${error.message}; training had ended, but not its measuring; start all workers again`,
@@ -199,7 +193,7 @@ export async function followRecords(
   } catch (error) {
     if (!(error instanceof WorkersError)) throw error;
     const where = saved.step === null
-      ? "worker 0 had no checkpoint yet"
+      ? "worker 0 had saved no checkpoint when it was last heard of"
       : `worker 0 has a checkpoint of step ${saved.step} or later`;
     throw new WorkersError(error.reason, `${error.message}; ${where}; start all workers again`);
   }
