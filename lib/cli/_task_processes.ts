@@ -54,8 +54,8 @@ const LAST_GRACE_MS = 60_000;
 
 /**
  * Waits for processes that belong together. Ctrl-C reaches them by the terminal, SIGTERM and a lost
- * terminal's SIGHUP are passed on, as SIGTERM; once one has failed, what is left after `graceMilliseconds` gets SIGTERM, and what does not end
- * by itself is killed behind that.
+ * terminal's SIGHUP are passed on, as SIGTERM; once one has failed, what is left after
+ * `graceMilliseconds` gets SIGTERM, and what does not end by itself is killed behind that.
  *
  * @returns The exit code of the first that failed, else 0.
  */
