@@ -109,6 +109,10 @@ Deno.test("deno task bench refuses what it cannot measure in one line", async ()
   assert.match(await refusal("--peers", "tensorflow"), /--peers must be .*torch, compile, jax/);
   assert.match(await refusal("--json", "/nowhere/a.json"), /--json: expected an existing folder/);
   assert.match(
+    await refusal("--json", "tests"),
+    /--json: expected a file's name, found the folder/,
+  );
+  assert.match(
     await refusal("training", "--python", "/nowhere/python"),
     /--python: expected a Python, found no \/nowhere\/python/,
   );

@@ -43,12 +43,19 @@ function playedWorker(
   return { workers, told };
 }
 
+/** Many times as long as it takes: a worker that never leaves fails the test, and does not hang it. */
+const AT_MOST_MS = 60_000;
+
 async function lossOf(work: Promise<unknown>): Promise<WorkersError> {
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, AT_MOST_MS);
   try {
-    await work;
+    await Promise.race([work, late.promise]);
   } catch (error) {
     assert.ok(error instanceof WorkersError, `${error}`);
     return error;
+  } finally {
+    clearTimeout(timer);
   }
   assert.fail("nobody was missed");
 }
